@@ -1,0 +1,1 @@
+//! Mailchimp: contacts and tags to one audience.

@@ -1,0 +1,1 @@
+//! syncctl: the engine as a program.

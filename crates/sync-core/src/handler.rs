@@ -1,0 +1,597 @@
+//! The provider contract, on two levels: the application level knows no organization, the connection level cannot see
+//! another one.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
+    AccountId, Call, CallKey, CallSet, Cancel, Change, Complete, ContainerId, Cursor, Descriptor, EffectGrants, Error,
+    ErrorKind, Exchange, Facts, Feed, Found, Inbound, Marker, NaturalKey, Operation, OrganizationId, Owner, PageToken, Part,
+    Receipt, Record, RemoteId, ResourceName, Result, Rules, Skip, Target, WebhookKeys, Within,
+};
+
+/// A provider, at application level. Knows no organization.
+pub trait Integration: fmt::Debug + Send + Sync + 'static {
+    /// What it is: data.
+    fn descriptor(&self) -> &'static Descriptor;
+
+    /// Opens one organization's connection. Parses the settings, once.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] names the setting at fault and what would be right.
+    fn open(&self, connection: Connection) -> Result<Opened>;
+
+    /// Verifies a webhook over its raw bytes, and only then parses it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Forbidden`] when the signature doesn't fit, [`ErrorKind::Unsupported`] where there are no webhooks.
+    fn inbound(&self, keys: &dyn WebhookKeys, request: &http::Request<Bytes>) -> Result<Inbound>;
+
+    /// The JSON schema of a connection's settings. A setting that names something at the provider carries
+    /// `x-choices`, the word for [`Choices::of`].
+    fn settings_schema(&self) -> serde_json::Value;
+}
+
+/// An opened connection, by kind.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Opened {
+    /// Records are synced.
+    Sync(Box<dyn SyncHandler>),
+    /// Events are delivered.
+    Outbox(Box<dyn Deliverer>),
+    /// Messages go out as they are made.
+    RealTime(Box<dyn Messenger>),
+}
+
+/// What a provider learns about the organization that it works for. Holds no secret.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Connection {
+    /// Whose connection it is.
+    pub organization: OrganizationId,
+    /// The remote account, once it is known.
+    pub account: Option<AccountId>,
+    /// What the provider told on the way back from consent and in the grant's metadata (`realmId`, `dc`).
+    pub vars: BTreeMap<String, String>,
+    settings: serde_json::Value,
+}
+
+impl Connection {
+    /// A connection of this organization with these settings.
+    pub fn new(organization: OrganizationId, settings: serde_json::Value) -> Self {
+        Self { organization, account: None, vars: BTreeMap::new(), settings }
+    }
+
+    /// With the remote account.
+    #[must_use]
+    pub fn with_account(mut self, account: Option<AccountId>) -> Self {
+        self.account = account;
+        self
+    }
+
+    /// With the grant's variables.
+    #[must_use]
+    pub fn with_vars(mut self, vars: BTreeMap<String, String>) -> Self {
+        self.vars = vars;
+        self
+    }
+
+    /// The settings, as the provider's own type. No settings at all read as an empty table.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] with the name of the setting at fault.
+    pub fn settings<T: DeserializeOwned>(&self) -> Result<T> {
+        let settings = match &self.settings {
+            serde_json::Value::Null => serde_json::Value::Object(serde_json::Map::new()),
+            settings => settings.clone(),
+        };
+        serde_json::from_value(settings).map_err(|error| {
+            Error::new(ErrorKind::Config, format!("the connection's settings can't be read: {error}"))
+                .with_owner(Owner::EndUserData)
+                .with_remedy("Correct this setting of the connection, then sync again.")
+        })
+    }
+}
+
+/// What a handler works with during one call.
+#[derive(Clone, Copy)]
+#[non_exhaustive]
+pub struct Context<'a> {
+    exchange: &'a dyn Exchange,
+    /// Nothing is started that could outlast this: never later than the lease's end.
+    pub deadline: Timestamp,
+    /// When this call to the handler began.
+    pub now: Timestamp,
+    /// Set when the caller wants to stop.
+    pub cancel: &'a Cancel,
+    /// How urgent it is.
+    pub lane: Lane,
+    /// Side effects that a person allowed.
+    pub grants: &'a EffectGrants,
+}
+
+impl fmt::Debug for Context<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context").field("deadline", &self.deadline).field("lane", &self.lane).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Context<'a> {
+    /// A context around one connection's exchange.
+    pub fn new(
+        exchange: &'a dyn Exchange,
+        now: Timestamp,
+        deadline: Timestamp,
+        cancel: &'a Cancel,
+        lane: Lane,
+        grants: &'a EffectGrants,
+    ) -> Self {
+        Self { exchange, deadline, now, cancel, lane, grants }
+    }
+
+    /// Sends one request. Waiting for budgets, retries and sign-in happen inside; the answer was classified as a success.
+    ///
+    /// # Errors
+    /// What `call.classify` made of the last answer, or why there was none.
+    pub async fn send(&self, call: Call) -> Result<http::Response<Bytes>> {
+        self.exchange.send(call, Within { deadline: self.deadline, cancel: self.cancel, lane: self.lane }).await
+    }
+}
+
+/// How urgent a run is: lanes share budgets in this order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Lane {
+    /// A person waits. May use the reserve.
+    #[default]
+    Interactive,
+    /// A webhook hinted at news.
+    Webhook,
+    /// Time asked for it.
+    Scheduled,
+    /// History.
+    Backfill,
+}
+
+/// A provider, at connection level, where records are synced. No method loops over attempts, sleeps, or keeps state
+/// between calls: what must be remembered is in cursors, facts and links.
+#[async_trait]
+pub trait SyncHandler: fmt::Debug + Send + Sync + 'static {
+    /// The policies that the connection's settings chose for a resource. Pure.
+    fn rules(&self, resource: &ResourceName) -> Rules;
+
+    /// Where a record goes. Pure.
+    fn target(&self, resource: &ResourceName, fields: &Record) -> Target;
+
+    /// The containers whose feeds are read, for one feed; a single `None` where the provider has no containers. Pure.
+    fn containers(&self, feed: &Feed) -> Vec<Option<ContainerId>>;
+
+    /// Looks at the connection: accounts in reach, problems of settings, and the facts that `prepare` needs.
+    ///
+    /// With [`Check::Account`] only the account is told. Works without an account. A setting whose choice has gone is a
+    /// [`Problem`], not an error.
+    ///
+    /// # Errors
+    /// When the provider can't be asked.
+    async fn check(&self, cx: &Context<'_>, check: Check) -> Result<Checked>;
+
+    /// What a setting may name at the provider: accounts, audiences, calendars, tags.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] for an unknown word, and when the provider can't be asked.
+    async fn choices(&self, cx: &Context<'_>, request: Choices<'_>) -> Result<Vec<Choice>>;
+
+    /// One page of one feed: at most two wire calls.
+    ///
+    /// # Errors
+    /// [`ErrorKind::CursorExpired`] asks for a full pass from the start.
+    async fn pull(&self, cx: &Context<'_>, request: Pull<'_>) -> Result<Page>;
+
+    /// Looks records up, at most the resource's `find_max` at once; one answer per key, in order.
+    ///
+    /// # Errors
+    /// When the provider can't be asked. A record that isn't there is [`Found::Absent`], not an error.
+    async fn find(&self, cx: &Context<'_>, request: Find<'_>) -> Result<Vec<Found>>;
+
+    /// Which wire calls an operation is made of, or why it stays undone. Pure and deterministic; an empty list of parts
+    /// means that nothing differs at the provider.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] when the record can't be expressed there, with the field and the remedy.
+    fn prepare(&self, request: Prepare<'_>) -> Result<Prepared>;
+
+    /// One wire call for parts of one group. One receipt per part, in order. Removing what isn't there is done.
+    ///
+    /// # Errors
+    /// When the call as a whole failed; its effect tells whether anything may have happened.
+    async fn push(&self, cx: &Context<'_>, request: Push<'_>) -> Result<Vec<Receipt>>;
+
+    /// Starts, renews or stops a push channel.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where the provider has none.
+    async fn watch(&self, cx: &Context<'_>, request: Watch<'_>) -> Result<Watching>;
+
+    /// What the plan means at the provider in an owner's words: the bill, the mails. Pure.
+    fn summary(&self, facts: &Facts, plan: &PlanDigest<'_>) -> Vec<String>;
+}
+
+/// How deep [`SyncHandler::check`] looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Check {
+    /// Only which account it is: once per grant generation.
+    Account,
+    /// Settings and facts too: before the first operation of a run is planned.
+    Settings,
+}
+
+/// What [`SyncHandler::check`] saw.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Checked {
+    /// Accounts in reach, as id and name. The connection's own comes first, where it is known.
+    pub accounts: Vec<(AccountId, String)>,
+    /// What is wrong with the settings. Any problem stops a run before its first write.
+    pub problems: Vec<Problem>,
+    /// What `prepare` needs.
+    pub facts: Facts,
+}
+
+/// Something wrong with a connection's settings: one problem of the connection, not one failure per item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// The setting.
+    pub setting: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// Asks for what a setting may name.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Choices<'a> {
+    /// The word of the schema's `x-choices`, such as `audiences`.
+    pub of: &'a str,
+    /// Only those whose label has this text, ignoring case.
+    pub query: Option<&'a str>,
+}
+
+impl<'a> Choices<'a> {
+    /// All choices of a word.
+    pub fn new(of: &'a str, query: Option<&'a str>) -> Self {
+        Self { of, query }
+    }
+}
+
+/// One thing that a setting may name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Choice {
+    /// What goes into the setting.
+    pub value: String,
+    /// What people read.
+    pub label: String,
+    /// A heading above it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    /// Why it can't be chosen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unavailable: Option<String>,
+    /// True for the sensible default.
+    #[serde(default)]
+    pub default: bool,
+}
+
+/// Asks for one page of one feed.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Pull<'a> {
+    /// The feed.
+    pub feed: &'static Feed,
+    /// The container, where the provider has them.
+    pub container: Option<&'a ContainerId>,
+    /// From where.
+    pub from: From<'a>,
+}
+
+impl<'a> Pull<'a> {
+    /// One page.
+    pub fn new(feed: &'static Feed, container: Option<&'a ContainerId>, from: From<'a>) -> Self {
+        Self { feed, container, from }
+    }
+}
+
+/// From where a feed is read.
+#[derive(Debug, Clone, Copy)]
+pub enum From<'a> {
+    /// From the start: everything there is.
+    Start,
+    /// What changed since.
+    Cursor(&'a Cursor),
+    /// The next page of a listing that is under way.
+    Page(&'a PageToken),
+}
+
+/// One page of one feed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Page {
+    /// What is on it. May repeat, must not omit.
+    pub changes: Vec<Change>,
+    /// The next page, or the cursor: one value, so that nobody keeps one and forgets the other.
+    pub next: Next,
+    /// What the listing covers.
+    pub complete: Complete,
+}
+
+impl Page {
+    /// A page.
+    pub fn new(changes: Vec<Change>, next: Next, complete: Complete) -> Self {
+        Self { changes, next, complete }
+    }
+}
+
+/// What comes after a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Next {
+    /// Another page.
+    More(PageToken),
+    /// Nothing; the feed goes on from here.
+    Done(Cursor),
+}
+
+/// Asks for records.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Find<'a> {
+    /// Their kind.
+    pub resource: &'a ResourceName,
+    /// The container, where the provider has them.
+    pub container: Option<&'a ContainerId>,
+    /// By what.
+    pub by: FindBy<'a>,
+}
+
+impl<'a> Find<'a> {
+    /// A look-up.
+    pub fn new(resource: &'a ResourceName, container: Option<&'a ContainerId>, by: FindBy<'a>) -> Self {
+        Self { resource, container, by }
+    }
+}
+
+/// By what records are looked up.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum FindBy<'a> {
+    /// By their ids.
+    Ids(&'a [RemoteId]),
+    /// By our markers.
+    Markers(&'a [Marker]),
+    /// By what identifies them.
+    Keys(&'a [NaturalKey]),
+}
+
+impl FindBy<'_> {
+    /// How many answers are expected.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Ids(ids) => ids.len(),
+            Self::Markers(markers) => markers.len(),
+            Self::Keys(keys) => keys.len(),
+        }
+    }
+
+    /// True when nothing is asked for.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// Asks which wire calls an operation is made of.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Prepare<'a> {
+    /// What was learned in this run.
+    pub facts: &'a Facts,
+    /// Side effects that a person allowed.
+    pub grants: &'a EffectGrants,
+    /// The operation.
+    pub op: &'a Operation,
+}
+
+impl<'a> Prepare<'a> {
+    /// A request.
+    pub fn new(facts: &'a Facts, grants: &'a EffectGrants, op: &'a Operation) -> Self {
+        Self { facts, grants, op }
+    }
+}
+
+/// What `prepare` made of an operation.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Prepared {
+    /// These parts, ordered by stage.
+    Parts(Vec<Part>),
+    /// It stays undone.
+    Skip(Skip),
+}
+
+/// One wire call.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Push<'a> {
+    /// The parts.
+    pub set: CallSet<'a>,
+    /// The call's key, fixed before its first attempt and the same when it is repeated.
+    pub key: &'a CallKey,
+    /// What was learned in this run.
+    pub facts: &'a Facts,
+}
+
+impl<'a> Push<'a> {
+    /// A wire call.
+    pub fn new(set: CallSet<'a>, key: &'a CallKey, facts: &'a Facts) -> Self {
+        Self { set, key, facts }
+    }
+}
+
+/// Asks to start or stop a push channel.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Watch<'a> {
+    /// Start one for a feed.
+    Start {
+        /// The feed.
+        feed: &'static Feed,
+        /// The container.
+        container: Option<&'a ContainerId>,
+        /// Where it shall call.
+        url: &'a str,
+        /// What it shall show there.
+        secret: &'a str,
+    },
+    /// Stop one.
+    Stop(&'a Watching),
+}
+
+/// A push channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watching {
+    /// The provider's own state of it, opaque.
+    pub state: String,
+    /// When it must be renewed.
+    pub renew_at: Option<Timestamp>,
+}
+
+/// Numbers of a plan, for [`SyncHandler::summary`].
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct PlanDigest<'a> {
+    /// Operations to create, by resource.
+    pub creates: &'a BTreeMap<ResourceName, u64>,
+    /// Operations to update.
+    pub updates: &'a BTreeMap<ResourceName, u64>,
+    /// Operations to remove.
+    pub removes: &'a BTreeMap<ResourceName, u64>,
+    /// Parts that set a side effect off, by its name.
+    pub effects: &'a BTreeMap<String, u64>,
+    /// Links that stay behind in containers no longer synced to.
+    pub left_behind: &'a BTreeMap<ContainerId, u64>,
+}
+
+impl<'a> PlanDigest<'a> {
+    /// The numbers of a plan.
+    pub fn new(
+        creates: &'a BTreeMap<ResourceName, u64>,
+        updates: &'a BTreeMap<ResourceName, u64>,
+        removes: &'a BTreeMap<ResourceName, u64>,
+        effects: &'a BTreeMap<String, u64>,
+        left_behind: &'a BTreeMap<ContainerId, u64>,
+    ) -> Self {
+        Self { creates, updates, removes, effects, left_behind }
+    }
+}
+
+/// A provider to whose hooks events are delivered. The engine owns schedule, order and dead letters.
+#[async_trait]
+pub trait Deliverer: fmt::Debug + Send + Sync + 'static {
+    /// Delivers one event to one hook, once.
+    ///
+    /// # Errors
+    /// When nothing can be said about the delivery.
+    async fn deliver(&self, cx: &Context<'_>, hook: &str, key: &CallKey, event: &Bytes) -> Result<Delivery>;
+}
+
+/// What became of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Delivery {
+    /// The hook took it.
+    Accepted,
+    /// Try again then.
+    RetryAt(Timestamp),
+    /// The hook is gone for good.
+    Gone,
+    /// The hook will never take this event.
+    Refused,
+}
+
+/// A provider by which messages go out as they are made.
+#[async_trait]
+pub trait Messenger: fmt::Debug + Send + Sync + 'static {
+    /// Sends one message, once. A lost answer is an error with an unknown effect and is never resent by itself.
+    ///
+    /// # Errors
+    /// When it was refused, or when its fate is unknown.
+    async fn send(&self, cx: &Context<'_>, message: &Message) -> Result<RemoteId>;
+}
+
+/// A message.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Message {
+    /// To whom.
+    pub to: String,
+    /// What.
+    pub text: String,
+    /// The same for the same message: never sent twice.
+    pub key: CallKey,
+}
+
+/// Prints neither number nor text.
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+/// A provider as a constant: what it is and how its configuration becomes an [`Integration`].
+#[derive(Debug, Clone, Copy)]
+pub struct Registration {
+    /// What it is.
+    pub descriptor: &'static Descriptor,
+    /// Builds it from its application-level configuration; null stands for the defaults.
+    pub build: fn(serde_json::Value) -> Result<Arc<dyn Integration>>,
+}
+
+impl Registration {
+    /// The registration of a configuration type.
+    pub const fn of<C: BuildIntegration>() -> Self {
+        Self {
+            descriptor: C::DESCRIPTOR,
+            build: |config| {
+                let config = if config.is_null() { serde_json::Value::Object(serde_json::Map::new()) } else { config };
+                serde_json::from_value::<C>(config)
+                    .map_err(|error| {
+                        Error::new(
+                            ErrorKind::Config,
+                            format!("the configuration of {} can't be read: {error}", C::DESCRIPTOR.id),
+                        )
+                        .with_remedy("Correct this entry of the configuration and start again.")
+                    })?
+                    .build()
+            },
+        }
+    }
+}
+
+/// A provider's application-level configuration.
+pub trait BuildIntegration: DeserializeOwned + 'static {
+    /// What it is.
+    const DESCRIPTOR: &'static Descriptor;
+
+    /// Builds the integration.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] names the entry at fault.
+    fn build(self) -> Result<Arc<dyn Integration>>;
+}
+
+const _: fn(&dyn Integration, &dyn SyncHandler, &dyn Deliverer, &dyn Messenger) = |_, _, _, _| {};

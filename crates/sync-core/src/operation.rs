@@ -1,0 +1,365 @@
+//! Operations and the parts of which wire calls are made.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ContainerId, Error, FieldName, LocalId, Marker, OperationId, Owner, Record, Remote, RemoteId, ResourceName, Role,
+    SideEffect, Version,
+};
+
+/// One thing to do on the remote side, with its reason. Speaks local ids only.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Operation {
+    /// Stable when the same change is planned again.
+    pub id: OperationId,
+    /// The kind of record.
+    pub resource: ResourceName,
+    /// The host's record.
+    pub local: LocalId,
+    /// Which of its counterparts.
+    pub role: Role,
+    /// Where in the account it goes or lies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub container: Option<ContainerId>,
+    /// What to do.
+    pub verb: Verb,
+    /// The fields as they shall be: all mapped ones, whatever changed.
+    pub fields: Record,
+    /// Which of them differ from the base. For a create: all.
+    pub changed: BTreeSet<FieldName>,
+    /// What changes in sets with owned elements, by field.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sets: BTreeMap<FieldName, SetChange>,
+    /// The remote record as it is known: the base, or read freshly where the resource asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Box<Remote>>,
+    /// What marks a record as ours.
+    pub marker: Marker,
+    /// Why.
+    pub reason: Reason,
+}
+
+impl Operation {
+    /// True when the field differs from the base.
+    pub fn is_changed(&self, field: &str) -> bool {
+        self.changed.contains(field)
+    }
+}
+
+/// What to do with a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verb {
+    /// Make it.
+    Create,
+    /// Change it.
+    Update,
+    /// Take it away, as the resource does it: delete, archive, void.
+    Remove,
+}
+
+impl Verb {
+    /// The name in plans and stores.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Remove => "remove",
+        }
+    }
+}
+
+/// Why an operation is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// New here, and nothing there matches.
+    NewHere,
+    /// Changed here.
+    ChangedHere,
+    /// New here and found there: linked, and what differs is written.
+    Matched,
+    /// Deleted here.
+    DeletedHere,
+    /// No longer in the filter.
+    OutOfScope,
+    /// A person answered a question.
+    Answered,
+    /// Changed on both sides in different fields.
+    Merged,
+}
+
+/// What changes in a set of which we own some elements.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SetChange {
+    /// Elements to add.
+    pub add: BTreeSet<String>,
+    /// Elements of ours to remove.
+    pub remove: BTreeSet<String>,
+}
+
+/// One operation's share of one wire call: the unit of batching, cost, safety and receipt.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// Parts of later stages go after those of earlier stages are done; within a stage the order is free. From 0.
+    pub stage: u8,
+    /// Parts of one stage with equal groups share a call.
+    pub group: Cow<'static, str>,
+    /// Most parts in one call.
+    pub max: usize,
+    /// True when the calls of the group go one after another, since the first makes what the next need.
+    pub serial: bool,
+    /// The budget that pays.
+    pub budget: &'static str,
+    /// What one call costs there.
+    pub cost: u32,
+    /// What makes an unanswered call safe.
+    pub safety: Safety,
+    /// What it sets off beyond the record.
+    pub effects: &'static [SideEffect],
+}
+
+impl Part {
+    /// A part with a call of its own, that costs 1 of the budget `""` and sets nothing off.
+    pub fn new(stage: u8, group: impl Into<Cow<'static, str>>, max: usize, safety: Safety) -> Self {
+        Self { stage, group: group.into(), max, serial: false, budget: "", cost: 1, safety, effects: &[] }
+    }
+
+    /// With the budget that pays, and the cost of a call.
+    #[must_use]
+    pub fn budget(mut self, budget: &'static str, cost: u32) -> Self {
+        self.budget = budget;
+        self.cost = cost;
+        self
+    }
+
+    /// With calls of the group one after another.
+    #[must_use]
+    pub fn serial(mut self) -> Self {
+        self.serial = true;
+        self
+    }
+
+    /// With what it sets off.
+    #[must_use]
+    pub fn effects(mut self, effects: &'static [SideEffect]) -> Self {
+        self.effects = effects;
+        self
+    }
+}
+
+/// What makes a call safe when its answer is lost. In every case nothing is done before the descriptor's `settle` (or
+/// the safety's own) has passed since the call's last possible moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Safety {
+    /// We choose the id: the call is repeated, and what exists already comes back as taken, is looked at and adopted.
+    ClientId,
+    /// The provider honours a key: the call is repeated whole under it while the key lives, looked up afterwards.
+    Key {
+        /// How long the provider remembers a key.
+        lives: Duration,
+        /// How long a call may still be carried out after we gave up on it.
+        settle: Duration,
+    },
+    /// Neither: it is looked up by marker and natural keys, and sent as a new call only when absent.
+    LookUp {
+        /// How long a call may still be carried out after we gave up on it.
+        settle: Duration,
+    },
+    /// Doing it twice is doing it once.
+    Repeatable,
+    /// May be done twice; the receiver deduplicates.
+    AtLeastOnce,
+    /// Not provable: a person is asked.
+    None,
+}
+
+/// Several parts of one group that go out in one call.
+#[derive(Debug, Clone)]
+pub struct CallSet<'a> {
+    /// The group.
+    pub group: &'a str,
+    /// The parts, in order; one receipt each.
+    pub parts: &'a [PartRef<'a>],
+}
+
+/// One part when it is sent.
+#[derive(Debug, Clone)]
+pub struct PartRef<'a> {
+    /// Its operation.
+    pub op: &'a Operation,
+    /// Which of the operation's parts it is, as `prepare` ordered them.
+    pub part_idx: usize,
+    /// The remote record it is about, where one is known by now.
+    pub remote: Option<&'a RemoteId>,
+    /// Its version, where one is known by now.
+    pub version: Option<&'a Version>,
+    /// References of the operation's fields, translated.
+    pub refs: &'a BTreeMap<LocalId, RemoteId>,
+}
+
+/// What became of one part.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Receipt {
+    /// Done.
+    Done {
+        /// The remote record.
+        id: RemoteId,
+        /// Its version now, where the answer tells.
+        version: Option<Version>,
+        /// The record as it is now, where the answer tells.
+        after: Option<Box<Remote>>,
+        /// What was learned for the run.
+        facts: Option<Facts>,
+    },
+    /// It changed there since it was read (412, 5010): the engine reads and plans it again, once.
+    Moved,
+    /// Its id, name or address is taken there (409, 6240). No proof that it is ours: the engine looks, compares, adopts
+    /// or asks.
+    Taken(Option<RemoteId>),
+    /// Refused for what it contains.
+    Refused(Error),
+    /// Not written by the provider's or the settings' rules, and nobody's fault.
+    Skipped(Skip),
+    /// It may have happened.
+    Uncertain(Error),
+}
+
+/// Why an item is left out, for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skip {
+    /// A stable code, such as `no-consent`.
+    pub code: Cow<'static, str>,
+    /// What wasn't done and why.
+    pub message: String,
+    /// Who must do what, and what happens then. `None` when nothing needs to be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remedy: Option<String>,
+    /// Who must act.
+    pub owner: Owner,
+    /// The side effect whose grant would let it go, where that is the reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs_grant: Option<Cow<'static, str>>,
+}
+
+impl Skip {
+    /// A skip that nobody needs to act on.
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code: Cow::Borrowed(code), message: message.into(), remedy: None, owner: Owner::Nobody, needs_grant: None }
+    }
+
+    /// With what to do, and by whom.
+    #[must_use]
+    pub fn remedy(mut self, owner: Owner, remedy: impl Into<String>) -> Self {
+        self.owner = owner;
+        self.remedy = Some(remedy.into());
+        self
+    }
+
+    /// With the side effect whose grant would let it go.
+    #[must_use]
+    pub fn needs_grant(mut self, effect: SideEffect) -> Self {
+        self.needs_grant = Some(Cow::Borrowed(effect.name));
+        self
+    }
+}
+
+/// Opaque things that a provider learned and that its pure `prepare` needs: field definitions, segment ids, lock dates.
+/// They live for one run. Merging is by top-level member, and inside members that are objects.
+#[derive(Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Facts(serde_json::Map<String, serde_json::Value>);
+
+impl Facts {
+    /// No facts.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Facts with one member.
+    pub fn of(name: &str, value: serde_json::Value) -> Self {
+        Self([(name.to_owned(), value)].into_iter().collect())
+    }
+
+    /// A member.
+    pub fn value(&self, name: &str) -> Option<&serde_json::Value> {
+        self.0.get(name)
+    }
+
+    /// Adds what was learned.
+    pub fn learn(&mut self, news: Facts) {
+        for (name, value) in news.0 {
+            match (self.0.get_mut(&name), value) {
+                (Some(serde_json::Value::Object(old)), serde_json::Value::Object(new)) => old.extend(new),
+                (_, value) => {
+                    self.0.insert(name, value);
+                }
+            }
+        }
+    }
+}
+
+/// Prints the names alone.
+impl fmt::Debug for Facts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// Side effects that a person allowed for this run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Grants(BTreeSet<String>);
+
+impl Grants {
+    /// No side effect is allowed.
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// These are.
+    pub fn of<S: Into<String>>(effects: impl IntoIterator<Item = S>) -> Self {
+        Self(effects.into_iter().map(Into::into).collect())
+    }
+
+    /// True when the effect is allowed.
+    pub fn allow(&self, effect: SideEffect) -> bool {
+        self.0.contains(effect.name)
+    }
+
+    /// True when an effect of this name is allowed.
+    pub fn allow_named(&self, effect: &str) -> bool {
+        self.0.contains(effect)
+    }
+
+    /// The names, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn facts_merge_inside_objects_and_replace_the_rest() {
+        let mut facts = Facts::of("tags", json!({"a": 1}));
+        facts.learn(Facts::of("tags", json!({"b": 2})));
+        facts.learn(Facts::of("name", json!("x")));
+        assert_eq!(facts.value("tags"), Some(&json!({"a": 1, "b": 2})));
+        assert_eq!(facts.value("name"), Some(&json!("x")));
+    }
+}

@@ -1,0 +1,51 @@
+//! What comes in from a provider: verified first, parsed afterwards.
+
+use bytes::Bytes;
+
+use crate::{AccountId, RemoteId, ResourceName};
+
+/// The secrets against which a webhook is verified.
+pub trait WebhookKeys: Send + Sync {
+    /// The keys that are valid for this scope (an app, an account, a channel), the newest first.
+    fn keys(&self, scope: &str) -> Vec<Bytes>;
+}
+
+/// A verified webhook: how to answer, what it is, and what it hints at. A hint is never applied, only looked at.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Inbound {
+    /// The answer to give.
+    pub reply: http::Response<Bytes>,
+    /// The same for the same delivery.
+    pub dedupe: DedupeKey,
+    /// What to look at, per account.
+    pub signals: Vec<(AccountId, Signal)>,
+}
+
+impl Inbound {
+    /// What verification made of a request.
+    pub fn new(reply: http::Response<Bytes>, dedupe: DedupeKey, signals: Vec<(AccountId, Signal)>) -> Self {
+        Self { reply, dedupe, signals }
+    }
+}
+
+/// Tells deliveries of the same event apart from new ones.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct DedupeKey(pub String);
+
+/// A hint from the provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Signal {
+    /// These records changed.
+    Changed {
+        /// Their kind.
+        resource: ResourceName,
+        /// Their ids.
+        ids: Vec<RemoteId>,
+    },
+    /// This feed has news.
+    FeedMoved(&'static str),
+    /// The grant was withdrawn there.
+    Revoked,
+}

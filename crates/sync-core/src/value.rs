@@ -1,0 +1,402 @@
+//! Records in the engine: field name to value, erased; typed views live in [`crate::model`].
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use jiff::{Timestamp, civil::Date};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::{Collection, Consent, FieldName, LocalId, RemoteId};
+
+/// One field's value.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Value {
+    /// Known to be empty.
+    Null,
+    /// Yes or no.
+    Bool(bool),
+    /// Any text.
+    Text(String),
+    /// An exact number. Money is never a float.
+    Decimal(Decimal),
+    /// A calendar day, without a zone.
+    Date(Date),
+    /// An instant, with the IANA zone it was said in where one is known.
+    Time {
+        /// The instant.
+        at: Timestamp,
+        /// The IANA zone, such as `Europe/Madrid`.
+        zone: Option<String>,
+    },
+    /// Unordered texts, such as tags.
+    Set(BTreeSet<String>),
+    /// Another record.
+    Ref(Ref),
+    /// What a person has agreed to on one channel.
+    Consent(Consent),
+    /// Anything structured.
+    Json(serde_json::Value),
+}
+
+impl Value {
+    /// A text value.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self::Text(text.into())
+    }
+
+    /// True for null and for empty text, set and structure: a blank never overwrites a value.
+    pub fn is_blank(&self) -> bool {
+        match self {
+            Self::Null => true,
+            Self::Text(text) => text.trim().is_empty(),
+            Self::Set(set) => set.is_empty(),
+            Self::Json(json) => match json {
+                serde_json::Value::Null => true,
+                serde_json::Value::Array(list) => list.is_empty(),
+                serde_json::Value::Object(map) => map.is_empty(),
+                serde_json::Value::String(text) => text.trim().is_empty(),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// The text, where it is one.
+    pub fn as_text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The set, where it is one.
+    pub fn as_set(&self) -> Option<&BTreeSet<String>> {
+        match self {
+            Self::Set(set) => Some(set),
+            _ => None,
+        }
+    }
+
+    /// The consent, where it is one.
+    pub fn as_consent(&self) -> Option<&Consent> {
+        match self {
+            Self::Consent(consent) => Some(consent),
+            _ => None,
+        }
+    }
+}
+
+/// Prints the variant alone: record content stays out of logs.
+impl fmt::Debug for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Null => "Null",
+            Self::Bool(_) => "Bool(…)",
+            Self::Text(_) => "Text(…)",
+            Self::Decimal(_) => "Decimal(…)",
+            Self::Date(_) => "Date(…)",
+            Self::Time { .. } => "Time(…)",
+            Self::Set(_) => "Set(…)",
+            Self::Ref(_) => "Ref(…)",
+            Self::Consent(_) => "Consent(…)",
+            Self::Json(_) => "Json(…)",
+        })
+    }
+}
+
+/// A reference from one record to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ref {
+    /// To a record of the host; translated to a remote id when the part is sent.
+    Local {
+        /// The host's table.
+        collection: Collection,
+        /// Its id there.
+        id: LocalId,
+    },
+    /// To a record that exists only at the provider.
+    Foreign(RemoteId),
+}
+
+/// How a field's two sides are compared and merged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FieldKind {
+    /// One value; the sides conflict as a whole.
+    Scalar,
+    /// One value with an inside that is never merged, such as invoice lines.
+    Atomic,
+    /// A set in which each side owns the elements it added, such as tags.
+    OwnedSet,
+    /// A reference to another record.
+    Reference,
+    /// Consent: either side may lower it, only a newer local opt-in raises it.
+    Consent,
+}
+
+/// Whose value counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FieldOwner {
+    /// The host's.
+    Local,
+    /// The provider's.
+    Remote,
+    /// Either's; a conflict policy settles it when both changed.
+    Both,
+}
+
+/// A record without a type: field name to value.
+#[derive(Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Record(BTreeMap<FieldName, Value>);
+
+impl Record {
+    /// A record without fields.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets a field.
+    pub fn set(&mut self, field: impl Into<FieldName>, value: Value) -> &mut Self {
+        self.0.insert(field.into(), value);
+        self
+    }
+
+    /// Sets a field, by value.
+    #[must_use]
+    pub fn with(mut self, field: impl Into<FieldName>, value: Value) -> Self {
+        self.0.insert(field.into(), value);
+        self
+    }
+
+    /// A field's value; `None` when the field isn't there (which is not the same as blank).
+    pub fn value(&self, field: &str) -> Option<&Value> {
+        self.0.get(field)
+    }
+
+    /// A field's text, trimmed; `None` when absent, blank or not a text.
+    pub fn text(&self, field: &str) -> Option<&str> {
+        self.value(field).and_then(Value::as_text).map(str::trim).filter(|text| !text.is_empty())
+    }
+
+    /// Takes a field out.
+    pub fn remove(&mut self, field: &str) -> Option<Value> {
+        self.0.remove(field)
+    }
+
+    /// All fields, in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&FieldName, &Value)> {
+        self.0.iter()
+    }
+
+    /// Keeps the fields for which `keep` says so.
+    pub fn retain(&mut self, mut keep: impl FnMut(&FieldName) -> bool) {
+        self.0.retain(|field, _| keep(field));
+    }
+
+    /// True when there is no field.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The hash of all fields in the order of their names. Blank values count as absent, so that a host that starts to
+    /// send empty texts does not look changed.
+    pub fn hash(&self) -> Hash {
+        let mut hash = Hash::start();
+        for (field, value) in self.0.iter().filter(|(_, value)| !value.is_blank()) {
+            hash.text(field.as_str());
+            hash.value(value);
+        }
+        hash.finish()
+    }
+}
+
+impl fmt::Debug for Record {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.0.iter()).finish()
+    }
+}
+
+impl FromIterator<(FieldName, Value)> for Record {
+    fn from_iter<I: IntoIterator<Item = (FieldName, Value)>>(fields: I) -> Self {
+        Self(fields.into_iter().collect())
+    }
+}
+
+impl IntoIterator for Record {
+    type Item = (FieldName, Value);
+    type IntoIter = std::collections::btree_map::IntoIter<FieldName, Value>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+/// The first 128 bits of a SHA-256, shown as hexadecimal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Hash([u8; 16]);
+
+impl Hash {
+    /// Starts a hash to which length-prefixed parts are added.
+    pub fn start() -> Hasher {
+        Hasher(Sha256::new())
+    }
+
+    /// The hash of one text.
+    pub fn of_text(text: &str) -> Self {
+        let mut hash = Self::start();
+        hash.text(text);
+        hash.finish()
+    }
+}
+
+impl fmt::Display for Hash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [0_u8; 32];
+        for (i, byte) in self.0.iter().enumerate() {
+            text[2 * i] = DIGITS[usize::from(byte >> 4)];
+            text[2 * i + 1] = DIGITS[usize::from(byte & 15)];
+        }
+        f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?)
+    }
+}
+
+impl std::str::FromStr for Hash {
+    type Err = crate::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let bad = || crate::Error::new(crate::ErrorKind::Corrupt, "a hash is 32 hexadecimal characters");
+        if text.len() != 32 || !text.is_ascii() {
+            return Err(bad());
+        }
+        let mut bytes = [0; 16];
+        for (i, byte) in bytes.iter_mut().enumerate() {
+            *byte = u8::from_str_radix(&text[2 * i..2 * i + 2], 16).map_err(|_| bad())?;
+        }
+        Ok(Self(bytes))
+    }
+}
+
+/// Collects the parts of a [`Hash`]. Each part is length-prefixed, so that two lists of parts never run together.
+#[derive(Debug, Clone)]
+pub struct Hasher(Sha256);
+
+impl Hasher {
+    /// Adds a text.
+    pub fn text(&mut self, text: &str) {
+        self.bytes(text.as_bytes());
+    }
+
+    /// Adds bytes.
+    pub fn bytes(&mut self, bytes: &[u8]) {
+        self.0.update((bytes.len() as u64).to_le_bytes());
+        self.0.update(bytes);
+    }
+
+    /// Adds a value by its meaning: 1.0 and 1.00 are the same decimal, and the zone an instant was said in is no change.
+    pub fn value(&mut self, value: &Value) {
+        match value {
+            Value::Null => self.bytes(b"n"),
+            Value::Bool(yes) => self.bytes(if *yes { b"b1" } else { b"b0" }),
+            Value::Text(text) => {
+                self.bytes(b"t");
+                self.text(text);
+            }
+            Value::Decimal(number) => {
+                self.bytes(b"d");
+                self.text(&number.normalize().to_string());
+            }
+            Value::Date(date) => {
+                self.bytes(b"y");
+                self.text(&date.to_string());
+            }
+            Value::Time { at, .. } => {
+                self.bytes(b"i");
+                self.bytes(&at.as_nanosecond().to_le_bytes());
+            }
+            Value::Set(set) => {
+                self.bytes(b"s");
+                self.bytes(&(set.len() as u64).to_le_bytes());
+                set.iter().for_each(|element| self.text(element));
+            }
+            Value::Ref(Ref::Local { collection, id }) => {
+                self.bytes(b"rl");
+                self.text(collection.as_str());
+                self.text(id.as_str());
+            }
+            Value::Ref(Ref::Foreign(id)) => {
+                self.bytes(b"rf");
+                self.text(id.as_str());
+            }
+            Value::Consent(consent) => {
+                self.bytes(b"c");
+                self.text(consent.state.as_str());
+                self.text(&consent.at.map(|at| at.to_string()).unwrap_or_default());
+            }
+            // serde_json orders object keys (its `preserve_order` feature is off), so equal structures print alike.
+            Value::Json(json) => {
+                self.bytes(b"j");
+                self.text(&json.to_string());
+            }
+        }
+    }
+
+    /// The hash of what was added.
+    pub fn finish(self) -> Hash {
+        let digest = self.0.finalize();
+        let mut short = [0; 16];
+        short.copy_from_slice(&digest[..16]);
+        Hash(short)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blank_fields_do_not_change_the_hash_and_values_do() {
+        let full = Record::new().with("email", Value::text("ada@example.com"));
+        let with_blank = full.clone().with("phone", Value::text(" "));
+        assert_eq!(full.hash(), with_blank.hash());
+        assert_ne!(full.hash(), full.clone().with("phone", Value::text("1")).hash());
+    }
+
+    #[test]
+    fn parts_of_a_hash_do_not_run_together() {
+        let of = |parts: [&str; 2]| {
+            let mut hash = Hash::start();
+            parts.iter().for_each(|part| hash.text(part));
+            hash.finish()
+        };
+        assert_ne!(of(["ab", "c"]), of(["a", "bc"]));
+    }
+
+    #[test]
+    fn a_hash_reads_back_what_it_prints() {
+        let hash = Hash::of_text("x");
+        assert_eq!(hash.to_string().parse::<Hash>().ok(), Some(hash));
+        assert!("zz".parse::<Hash>().is_err());
+    }
+
+    #[test]
+    fn debug_shows_no_content() {
+        let record = Record::new().with("email", Value::text("ada@example.com"));
+        assert!(!format!("{record:?}").contains("ada@"));
+    }
+
+    #[test]
+    fn equal_decimals_hash_alike_whatever_their_scale() {
+        let hash = |text: &str| Record::new().with("a", Value::Decimal(text.parse().unwrap_or_default())).hash();
+        assert_eq!(hash("1.0"), hash("1.00"));
+    }
+}

@@ -1,0 +1,1 @@
+//! The crate a host depends on: registry, routing, Dispatcher.

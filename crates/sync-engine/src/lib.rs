@@ -1,0 +1,1 @@
+//! Observe, plan, gate, apply, recover: one run, end to end.

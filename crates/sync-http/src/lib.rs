@@ -1,0 +1,1 @@
+//! The one way out: authentication, budgets, retry, redaction.

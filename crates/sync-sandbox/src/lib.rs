@@ -1,0 +1,1 @@
+//! Stateful doubles of the provider APIs, in process or over HTTP.

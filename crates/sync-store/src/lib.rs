@@ -1,0 +1,1 @@
+//! Store, Grants, Counters and embedded Records on SQLite.

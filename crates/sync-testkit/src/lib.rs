@@ -1,0 +1,1 @@
+//! Conformance suite, store suite, records suite, fault injection.
