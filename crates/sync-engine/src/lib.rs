@@ -1,1 +1,12 @@
 //! Observe, plan, gate, apply, recover: one run, end to end.
+//!
+//! [`plan`] decides and is pure; the run orders effects; [`Store`] remembers.
+
+mod store;
+
+pub use store::{
+    Acquired, Answer, AnswerOption, Base, CallRow, Change, ConnectionRow, ConnectionStatus, Erased, Item, ItemCount, Lease,
+    LeaseInfo, Link, LinkCount, LinkHead, LinkState, OutcomeRow, PartRow, PartState, PlannedOp, PlannedPart, PlannedRow,
+    Pruned, Question, ReadyPart, Retention, RunRow, RunState, Seen, StandingGrant, Store, StoredCursor, Suppression,
+    plan_hash,
+};
