@@ -55,7 +55,7 @@ pub use ports::{
 };
 pub use remote::{Change, Complete, Found, Remote, RemoteState};
 pub use request::{Direction, ItemRef, SyncRequest};
-pub use result::{Capabilities, Counts, Details, SyncResult};
+pub use result::{Capabilities, Counts, Details, Stop, SyncResult};
 pub use rules::{ConflictPolicy, Filter, FilterTest, OnRemoteDelete, OnRemoteNew, OutOfScope, Rules, SharedKey, Target};
 pub use signal::{DedupeKey, Inbound, Signal, WebhookKeys};
 pub use value::{FieldKind, FieldOwner, Hash, Record, Ref, Value};

@@ -43,6 +43,13 @@ impl SyncResult {
         Self { success: false, synced: 0, failed: 0, errors: Some(vec![error.into()]), details: None }
     }
 
+    /// With why it ended early.
+    #[must_use]
+    pub fn stopped(mut self, stop: Stop) -> Self {
+        self.details.get_or_insert_default().stopped = Some(stop);
+        self
+    }
+
     /// A result with these counts.
     pub fn counted(success: bool, synced: u64, failed: u64, errors: Vec<String>, details: Details) -> Self {
         Self { success, synced, failed, errors: (!errors.is_empty()).then_some(errors), details: Some(details) }
@@ -57,6 +64,9 @@ pub struct Details {
     /// A sentence, where one says it all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// Why it ended early, where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<Stop>,
     /// The run, for `runs`, `why` and `retry`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_id: Option<RunId>,
@@ -90,6 +100,31 @@ pub struct Details {
     /// Waiting or skipped items that the run before did not report.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub newly_waiting: u64,
+}
+
+/// Why a sync ended early.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Stop {
+    /// The request can't be carried out as it is: unknown integration, direction, type or item.
+    Request,
+    /// There is no active connection, or it must be made again.
+    Reconnect,
+    /// The connection's settings need a person.
+    Settings,
+    /// The first plan of a connection or container waits for approval.
+    Approval,
+    /// The plan changes more than the breaker lets through without a person.
+    Breaker,
+    /// Somebody else holds the lease.
+    LeaseHeld,
+    /// It goes on later: a quota is used up, a call must settle, or the provider is out of order.
+    Later,
+    /// The caller cancelled.
+    Cancelled,
+    /// The store or the host failed.
+    Fault,
 }
 
 fn is_zero(n: &u64) -> bool {
