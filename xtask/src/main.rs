@@ -1,2 +1,49 @@
-//! Checks and chores of this workspace.
-fn main() {}
+//! Checks and chores of this workspace: `cargo xtask help`.
+
+mod cargo;
+mod ci;
+mod docs;
+mod features;
+mod run;
+mod tidy;
+mod tree;
+
+use std::process::ExitCode;
+
+/// What went wrong, as a sentence that names the fix where there is one.
+type Result<T> = std::result::Result<T, String>;
+
+const HELP: &str = "\
+cargo xtask COMMAND
+
+  ci               everything that must hold: format, tidy, lints, tests, doc tests, docs, features, docs --check
+  tidy             rules that no compiler checks: layers, manifests, texts, invariants
+  features         each library by itself and each feature alone; sync-dispatch with none, one and all
+  docs [--check]   writes the README's provider table from the descriptors, or checks that it is up to date
+  bench [NAME…]    measures against the limits, prints figures, writes BENCH.md; --quick: a tenth of the records
+  help             this text
+";
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let done = match args.as_slice() {
+        ["ci"] => ci::run(),
+        ["tidy"] => tidy::run(),
+        ["features"] => features::run().map(drop),
+        ["docs"] => docs::write(),
+        ["docs", "--check"] => docs::check(),
+        [] | ["help" | "--help" | "-h"] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        other => Err(format!("unknown: {}\n\n{HELP}", other.join(" "))),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
