@@ -6,7 +6,7 @@ mod store;
 
 pub use store::{
     Acquired, Answer, AnswerOption, Base, CallRow, Change, ConnectionRow, ConnectionStatus, Erased, Item, ItemCount, Lease,
-    LeaseInfo, Link, LinkCount, LinkHead, LinkState, OutcomeRow, PartRow, PartState, PlannedOp, PlannedPart, PlannedRow,
-    Pruned, Question, ReadyPart, Retention, RunRow, RunState, Seen, StandingGrant, Store, StoredCursor, Suppression,
-    plan_hash,
+    LeaseInfo, Link, LinkCount, LinkHead, LinkState, MemoryStore, OutcomeRow, PartRow, PartState, PlannedOp, PlannedPart,
+    PlannedRow, Pruned, Question, ReadyPart, Retention, RunRow, RunState, Seen, StandingGrant, Store, StoredCursor,
+    Suppression, plan_hash,
 };

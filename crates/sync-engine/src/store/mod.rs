@@ -3,6 +3,7 @@
 //! [`Store::commit`] is the only way to change links, items, calls, cursors, outcomes and questions, and it is atomic and
 //! refused on an old epoch; so the points at which a crash can strike are few. Every method is scoped by organization.
 
+mod memory;
 mod rows;
 
 use std::fmt;
@@ -14,6 +15,7 @@ use sync_core::{
     PlanHash, QuestionId, Remote, RemoteId, ResourceName, Result, Role, RunId, Scope,
 };
 
+pub use memory::MemoryStore;
 pub use rows::{
     Acquired, Answer, AnswerOption, Base, CallRow, Change, ConnectionRow, ConnectionStatus, Erased, Item, ItemCount, Lease,
     LeaseInfo, Link, LinkCount, LinkHead, LinkState, OutcomeRow, PartRow, PartState, PlannedOp, PlannedPart, PlannedRow,
@@ -21,8 +23,9 @@ pub use rows::{
 };
 
 /// Where a run remembers. Implemented by [`crate::MemoryStore`] and by `sync-store`; one suite in `sync-testkit` asks all
-/// the same questions.
+/// the same questions. Times are kept and compared to the millisecond. A container of `None` means what lies in none.
 #[async_trait]
+#[allow(clippy::too_many_arguments)] // A page is named by its whole key.
 pub trait Store: Grants + Counters + fmt::Debug + Send + Sync + 'static {
     /// Which store this is; made once, when the store is.
     async fn installation(&self) -> Result<InstallationId>;
@@ -40,8 +43,8 @@ pub trait Store: Grants + Counters + fmt::Debug + Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<ConnectionRow>>;
 
-    /// Stores a connection. `expected` is the revision that was read (`None`: there is none yet); `false` when somebody
-    /// else was first.
+    /// Stores a connection with the revision after `expected`, whatever its own says. `expected` is the revision that was
+    /// read (`None`: there is none yet); `false` when somebody else was first.
     async fn put_connection(&self, row: &ConnectionRow, expected: Option<u64>) -> Result<bool>;
 
     // ---- lease -------------------------------------------------------------------------------------------------
@@ -84,7 +87,8 @@ pub trait Store: Grants + Counters + fmt::Debug + Send + Sync + 'static {
         ids: &[LocalId],
     ) -> Result<Vec<Option<Link>>>;
 
-    /// Links of any role by remote id, one answer per id, in order.
+    /// Links of any role by remote id, one answer per id, in order. Where several hold it, one that is live, then the one
+    /// with the smallest local id.
     async fn links_by_remote(
         &self,
         scope: &Scope,
@@ -93,8 +97,8 @@ pub trait Store: Grants + Counters + fmt::Debug + Send + Sync + 'static {
         ids: &[RemoteId],
     ) -> Result<Vec<Option<Link>>>;
 
-    /// Who holds these natural keys: local ids of links, and of items that wait or were left out because of the key, one
-    /// answer per key, in order.
+    /// Who holds these natural keys: local ids of links that are open or live, and of items that wait with a question or
+    /// were left out because of a shared key; one sorted answer per key, in order.
     async fn holders_of_keys(
         &self,
         scope: &Scope,
@@ -140,7 +144,7 @@ pub trait Store: Grants + Counters + fmt::Debug + Send + Sync + 'static {
     ) -> Result<Vec<Remote>>;
 
     /// Live links in a container whose remote record the run's scratch doesn't hold, in order of local id, after an id:
-    /// the candidates for deletion of a full pass.
+    /// the candidates for deletion of a full pass. A page may exceed `limit` by further roles of its last record.
     async fn unseen_links(
         &self,
         scope: &Scope,
@@ -194,7 +198,7 @@ pub trait Store: Grants + Counters + fmt::Debug + Send + Sync + 'static {
     /// Stages that have parts which are ready, of one resource, ascending.
     async fn ready_stages(&self, scope: &Scope, run: &RunId, resource: &ResourceName) -> Result<Vec<u8>>;
 
-    /// How many calls a plan costs, by group: parts divided by the group's maximum, rounded up.
+    /// How many calls a plan costs: by resource, stage and group, parts divided by the group's maximum, rounded up.
     async fn plan_calls(&self, scope: &Scope, run: &RunId) -> Result<u64>;
 
     // ---- calls, cursors, items ------------------------------------------------------------------------------------
@@ -226,7 +230,7 @@ pub trait Store: Grants + Counters + fmt::Debug + Send + Sync + 'static {
     /// Counts of standing items by kind and code; `since_run` counts those that this run put there.
     async fn item_counts(&self, scope: &Scope, since_run: Option<&RunId>) -> Result<Vec<ItemCount>>;
 
-    /// Makes standing failures due now (`retry`); returns how many.
+    /// Makes standing failures due now (`retry`), all or those of these local ids; returns how many.
     async fn retry_items(&self, scope: &Scope, ids: Option<&[LocalId]>, now: Timestamp) -> Result<u64>;
 
     // ---- history ------------------------------------------------------------------------------------------------
@@ -248,14 +252,15 @@ pub trait Store: Grants + Counters + fmt::Debug + Send + Sync + 'static {
 
     // ---- questions ------------------------------------------------------------------------------------------------
 
-    /// Questions of a scope, the oldest first; those without an answer alone where `open` says so.
+    /// Questions of a scope, the oldest first; those without an answer alone where `open` says so. Nothing comes after a
+    /// question that was erased meanwhile.
     async fn questions(&self, scope: &Scope, open: bool, after: Option<&QuestionId>, limit: usize) -> Result<Vec<Question>>;
 
     /// Questions by id, one answer per id, in order.
     async fn questions_by_id(&self, scope: &Scope, ids: &[QuestionId]) -> Result<Vec<Option<Question>>>;
 
-    /// Answers a question and makes its items due. `NotFound` for an unknown one, `Invalid` for an answer that it does not
-    /// offer; a later answer replaces an earlier one.
+    /// Answers a question and makes its items due at the time of the answer. `NotFound` for an unknown one, `Invalid` for
+    /// an answer that it does not offer; a later answer replaces an earlier one.
     async fn answer(&self, scope: &Scope, id: &QuestionId, answer: Answer) -> Result<()>;
 
     // ---- consent ----------------------------------------------------------------------------------------------------
@@ -276,10 +281,12 @@ pub trait Store: Grants + Counters + fmt::Debug + Send + Sync + 'static {
 
     // ---- housekeeping ---------------------------------------------------------------------------------------------
 
-    /// Removes what has outlived its retention; a batch at a time, until it removes nothing.
+    /// Removes what has outlived its retention, at most `limit` rows of each sort at a time; call it until it removes
+    /// nothing. Operations whose call has no answer stay.
     async fn prune(&self, now: Timestamp, retention: &Retention, limit: usize) -> Result<Pruned>;
 
-    /// Erases what is known about one record: bases, before-images, outcomes' words. Link ids and suppression hashes stay.
+    /// Erases what is known about one record: bases, before-images, outcomes' words, questions (whose other items become
+    /// due). Ids, hashes and facts that the host has not taken stay, and so does an operation whose call has no answer.
     async fn forget(&self, scope: &Scope, resource: &ResourceName, local: &LocalId) -> Result<Erased>;
 
     /// True for the first caller that claims an organization's digest of a day.

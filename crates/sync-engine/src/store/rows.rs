@@ -167,6 +167,9 @@ pub struct Base {
     /// The provider's own data, without which an update would destroy what we don't know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub native: Option<serde_json::Value>,
+    /// The digest of the mapping that it was written with ([`sync_core::Rules::mapping`]).
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub mapping: String,
 }
 
 /// The part of a link that a full scan compares.
@@ -489,8 +492,9 @@ pub enum RunState {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Change {
-    /// Inserts a link that must not be there yet. The whole commit fails with `Taken` if it is: two creates for one
-    /// record cannot even be written down.
+    /// Inserts a link that must not be there yet as [`LinkState::Open`] or [`LinkState::Live`]. The whole commit fails with
+    /// `Taken` if it is: two creates for one record cannot even be written down. One that is [`LinkState::Gone`] or
+    /// [`LinkState::Removed`] is replaced: the record is made there again.
     OpenLink(Link),
     /// Inserts or replaces a link.
     PutLink(Link),
@@ -556,7 +560,7 @@ pub enum Change {
     },
     /// Inserts or replaces a run.
     Run(Box<RunRow>),
-    /// Stores a connection as it is, whatever its revision was, with the next revision.
+    /// Stores a connection as it is, whatever its revision was, with the next revision. Its scope must be the lease's.
     Connection(Box<ConnectionRow>),
 }
 
