@@ -1,5 +1,7 @@
 //! Checks and chores of this workspace: `cargo xtask help`.
 
+#[cfg(feature = "bench")]
+mod bench;
 mod cargo;
 mod ci;
 mod docs;
@@ -24,6 +26,18 @@ cargo xtask COMMAND
   help             this text
 ";
 
+/// Starts itself again, optimised and with what measuring needs.
+#[cfg(not(feature = "bench"))]
+fn bench(args: &[&str]) -> Result<()> {
+    let again = ["run", "--quiet", "--release", "--package", "xtask", "--features", "bench", "--", "bench"];
+    run::check(&mut cargo::cargo(&[&again, args].concat()))
+}
+
+#[cfg(feature = "bench")]
+fn bench(args: &[&str]) -> Result<()> {
+    bench::run(args)
+}
+
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -33,6 +47,9 @@ fn main() -> ExitCode {
         ["features"] => features::run().map(drop),
         ["docs"] => docs::write(),
         ["docs", "--check"] => docs::check(),
+        ["bench", rest @ ..] => bench(rest),
+        #[cfg(feature = "bench")]
+        ["bench-peer", rest @ ..] => bench::peer::run(rest),
         [] | ["help" | "--help" | "-h"] => {
             print!("{HELP}");
             Ok(())

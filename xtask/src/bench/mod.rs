@@ -1,0 +1,105 @@
+//! `cargo xtask bench [NAME…] [--quick]`: measures against the limits, prints a line per figure, writes BENCH.md.
+//!
+//! How things are measured:
+//!
+//! - The program under test is `target/release/syncctl`, as a child process. Its peak memory is `VmHWM` of
+//!   `/proc/PID/status`, its processor time the user and system time of `/proc/PID/stat`, both read from outside
+//!   ([`child`]), so that the program needs no code for it.
+//! - The other side is `syncctl sandbox` in a process of its own, over loopback. Calls, and the time from the first of
+//!   a kind to its last answer, come from the sandbox's log: one clock for us and for the peer.
+//! - The peer ([`peer`]) posts the bodies that our own run posted, with as many calls at once, in a bare reqwest loop.
+//! - Figures of a library alone are taken in this process, which is an optimised build.
+//!
+//! A figure that misses its limit is printed as OVER and fails nothing: its profile and reason go under "Notes" in
+//! BENCH.md, which are kept when the file is written again.
+
+mod build;
+mod child;
+mod machine;
+pub(crate) mod peer;
+mod report;
+mod start;
+
+use std::fs;
+
+use crate::{
+    Result,
+    cargo::{self, cargo},
+    run as command,
+};
+use report::Figure;
+
+/// What a case may ask for.
+#[derive(Debug, Clone, Copy)]
+struct Scale {
+    /// A tenth of the records, for a first look.
+    quick: bool,
+}
+
+/// One thing to measure.
+struct Case {
+    name: &'static str,
+    /// What it measures, for the list.
+    about: &'static str,
+    run: fn(Scale) -> Result<Vec<Figure>>,
+}
+
+const CASES: &[Case] = &[
+    Case {
+        name: "start",
+        about: "time and memory of a command that does nothing: what other figures stand on",
+        run: start::run,
+    },
+    Case { name: "build", about: "one provider against all features: crates, clean build time, size", run: build::run },
+];
+
+/// Runs the chosen cases, or all.
+pub(crate) fn run(args: &[&str]) -> Result<()> {
+    let (chosen, scale) = choose(args)?;
+    command::check(&mut cargo(&["build", "--release", "--package", "sync-cli"]))?;
+    let mut figures = Vec::new();
+    for case in &chosen {
+        println!("\n{}: {}", case.name, case.about);
+        for figure in (case.run)(scale).map_err(|error| format!("{}: {error}", case.name))? {
+            println!("{figure}");
+            figures.push(figure);
+        }
+    }
+    if scale.quick || chosen.len() < CASES.len() {
+        println!("\nBENCH.md is written by a full run only");
+        return Ok(());
+    }
+    let path = cargo::root().join("BENCH.md");
+    let before = fs::read_to_string(&path).unwrap_or_default();
+    let today = jiff::Zoned::now().date();
+    let text = report::markdown(&figures, &machine::read(), &today.to_string(), &before);
+    fs::write(&path, text).map_err(|error| format!("BENCH.md: {error}"))
+}
+
+fn choose(args: &[&str]) -> Result<(Vec<&'static Case>, Scale)> {
+    let quick = args.contains(&"--quick");
+    let names: Vec<&str> = args.iter().copied().filter(|arg| *arg != "--quick").collect();
+    if let Some(unknown) = names.iter().find(|name| CASES.iter().all(|case| case.name != **name)) {
+        let list: Vec<String> = CASES.iter().map(|case| format!("  {:<14}{}", case.name, case.about)).collect();
+        return Err(format!("no case `{unknown}`; there are\n{}", list.join("\n")));
+    }
+    let chosen = CASES.iter().filter(|case| names.is_empty() || names.contains(&case.name)).collect();
+    Ok((chosen, Scale { quick }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_name_means_all_cases() {
+        let (chosen, scale) = choose(&["--quick"]).unwrap();
+        assert!(chosen.len() == CASES.len() && scale.quick);
+    }
+
+    #[test]
+    fn an_unknown_case_lists_what_there_is() {
+        let Err(error) = choose(&["nothing"]) else { panic!("an unknown case was taken") };
+        assert!(error.contains("`nothing`") && CASES.iter().all(|case| error.contains(case.name)), "{error}");
+    }
+}

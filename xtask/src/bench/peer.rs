@@ -1,0 +1,135 @@
+//! `cargo xtask bench-peer BASE_URL BODIES N_AT_ONCE`: the bare reqwest loop that our push is held against.
+//!
+//! BODIES is a file with a call a line, `PATH\tBODY`. The key goes in the environment, as `BENCH_KEY`.
+
+use std::{
+    fs,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+
+use crate::Result;
+
+pub(crate) fn run(args: &[&str]) -> Result<()> {
+    let [base, bodies, at_once] = args else {
+        return Err("usage: cargo xtask bench-peer BASE_URL BODIES N_AT_ONCE".to_owned());
+    };
+    let at_once = at_once.parse().map_err(|_| format!("`{at_once}` is no number of calls"))?;
+    let text = fs::read_to_string(bodies).map_err(|error| format!("{bodies}: {error}"))?;
+    let calls = parse(&text)?;
+    let n_calls = calls.len();
+    let key = std::env::var("BENCH_KEY").map_err(|_| "set BENCH_KEY to the key of the sandbox")?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())?;
+    let start = Instant::now();
+    runtime.block_on(post_all((*base).to_owned(), calls, key, at_once))?;
+    println!("{}", serde_json::json!({"calls": n_calls, "seconds": start.elapsed().as_secs_f64()}));
+    Ok(())
+}
+
+/// The calls of the file, in order.
+fn parse(text: &str) -> Result<Vec<(String, String)>> {
+    let split = |(line_idx, line): (usize, &str)| {
+        let (path, body) =
+            line.split_once('\t').ok_or_else(|| format!("line {}: no tab between path and body", line_idx + 1))?;
+        Ok((path.to_owned(), body.to_owned()))
+    };
+    text.lines().enumerate().map(split).collect()
+}
+
+async fn post_all(base: String, calls: Vec<(String, String)>, key: String, at_once: usize) -> Result<()> {
+    let client = reqwest::Client::builder().no_proxy().build().map_err(|error| error.to_string())?;
+    let shared = Arc::new((base, calls, key, AtomicUsize::new(0)));
+    let mut workers = tokio::task::JoinSet::new();
+    for _ in 0..at_once {
+        let (client, shared) = (client.clone(), Arc::clone(&shared));
+        workers.spawn(async move {
+            let (base, calls, key, next) = &*shared;
+            while let Some((path, body)) = calls.get(next.fetch_add(1, Ordering::Relaxed)) {
+                post(&client, &format!("{base}{path}"), key, body.clone()).await?;
+            }
+            Ok::<(), String>(())
+        });
+    }
+    while let Some(worker) = workers.join_next().await {
+        worker.map_err(|error| error.to_string())??;
+    }
+    Ok(())
+}
+
+/// Posts a body and reads the whole answer.
+async fn post(client: &reqwest::Client, url: &str, key: &str, body: String) -> Result<()> {
+    let request = client.post(url).bearer_auth(key).header("content-type", "application/json").body(body);
+    let answer = request.send().await.map_err(|error| format!("{url}: {error}"))?;
+    let status = answer.status();
+    answer.bytes().await.map_err(|error| format!("{url}: {error}"))?;
+    if status.is_success() { Ok(()) } else { Err(format!("{url}: {status}")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// Answers each request of each connection with a status, and tells the bodies that it got.
+    async fn listen(status: &'static str) -> (String, tokio::sync::mpsc::UnboundedReceiver<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let (tell, told) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let tell = tell.clone();
+                tokio::spawn(async move {
+                    let mut seen = String::new();
+                    let mut bytes = [0; 4096];
+                    while let Ok(n @ 1..) = stream.read(&mut bytes).await {
+                        seen.push_str(&String::from_utf8_lossy(&bytes[..n]));
+                        if let Some((_, body)) = seen.split_once("\r\n\r\n")
+                            && body.ends_with('}')
+                        {
+                            tell.send(body.to_owned()).unwrap();
+                            seen.clear();
+                            let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 2\r\n\r\n{{}}");
+                            stream.write_all(answer.as_bytes()).await.unwrap();
+                        }
+                    }
+                });
+            }
+        });
+        (base, told)
+    }
+
+    #[test]
+    fn lines_are_paths_and_bodies() {
+        assert_eq!(parse("/a\t{\"x\":1}\n/b\t{}\n").unwrap()[1], ("/b".to_owned(), "{}".to_owned()));
+        assert!(parse("/a {}\n").unwrap_err().contains("line 1"));
+    }
+
+    #[tokio::test]
+    async fn every_body_is_posted_once() {
+        let (base, mut told) = listen("200 OK").await;
+        let calls: Vec<_> = (0..20).map(|i| ("/x".to_owned(), format!("{{\"n\":{i}}}"))).collect();
+        let sent: BTreeSet<String> = calls.iter().map(|(_, body)| body.clone()).collect();
+        post_all(base, calls, "key".into(), 4).await.unwrap();
+        let mut got = BTreeSet::new();
+        while let Ok(body) = told.try_recv() {
+            assert!(got.insert(body), "a body came twice");
+        }
+        assert_eq!(got, sent);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_ends_the_loop() {
+        let (base, _told) = listen("429 Too Many Requests").await;
+        let error = post_all(base, vec![("/x".into(), "{}".into())], "key".into(), 2).await.unwrap_err();
+        assert!(error.contains("429"), "{error}");
+    }
+}
