@@ -1,0 +1,154 @@
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use sync_core::{Channel, model::Model as _};
+
+use super::*;
+use crate::import::{ColumnRules, ConsentRules, ImportOptions, Source};
+
+fn addresses(shop: &Shop) -> HashMap<&str, usize> {
+    let mut addresses: HashMap<&str, usize> = HashMap::new();
+    for email in shop.customers.iter().filter_map(|customer| customer.contact.email.as_deref()) {
+        *addresses.entry(email).or_default() += 1;
+    }
+    addresses
+}
+
+#[test]
+fn the_shop_has_the_numbers_that_it_promises() {
+    let shop = Shop::open().unwrap();
+    assert_eq!(shop.customers.len(), 10_000);
+    let agreed: Vec<&Customer> =
+        shop.customers.iter().filter(|customer| customers::opted_in(&customer.contact)).collect();
+    assert_eq!(agreed.len(), 4_600);
+    for customer in agreed {
+        let consent = &customer.contact.consent[&Channel::Email];
+        assert!(consent.at.is_some() && consent.source.is_some() && customer.contact.email.is_some());
+    }
+    assert_eq!(shop.customers.iter().filter(|customer| customer.contact.email.is_none()).count(), 300);
+    let addresses = addresses(&shop);
+    assert_eq!(addresses["walkin@example.com"], 31);
+    assert_eq!(addresses.iter().filter(|(email, n)| **n > 1 && **email != "walkin@example.com").count(), 220);
+    let named = |first: &str, last: &str| {
+        let is = |customer: &&Customer| {
+            customer.contact.first_name.as_deref() == Some(first) && customer.contact.last_name.as_deref() == Some(last)
+        };
+        shop.customers.iter().filter(is).count()
+    };
+    assert_eq!(named("Maria", "Garcia"), 2);
+    assert!(shop.customers.is_sorted_by(|a, b| a.id < b.id));
+}
+
+#[test]
+fn names_come_in_six_scripts_and_addresses_under_example_domains() {
+    let shop = Shop::open().unwrap();
+    let script = |name: &str| match name.chars().next() {
+        Some('\u{0370}'..='\u{03ff}') => "greek",
+        Some('\u{0400}'..='\u{04ff}') => "cyrillic",
+        Some('\u{0600}'..='\u{06ff}') => "arabic",
+        Some('\u{4e00}'..='\u{9fff}') => "han",
+        Some('\u{ac00}'..='\u{d7af}') => "hangul",
+        _ => "latin",
+    };
+    let scripts: BTreeSet<&str> =
+        shop.customers.iter().filter_map(|customer| customer.contact.last_name.as_deref()).map(script).collect();
+    assert_eq!(scripts.len(), 6);
+    assert!(addresses(&shop).keys().all(|email| {
+        let domain = email.rsplit_once('@').unwrap().1;
+        ["example.com", "example.org", "example.net"].contains(&domain)
+    }));
+}
+
+#[test]
+fn the_canary_is_one_customers_and_in_no_field_that_is_mapped() {
+    let shop = Shop::open().unwrap();
+    let with: Vec<&Customer> =
+        shop.customers.iter().filter(|customer| customer.contact.extra.contains_key("medical_notes")).collect();
+    assert_eq!(with.len(), 1);
+    assert!(customers::opted_in(&with[0].contact), "it goes, and its notes must not");
+    let text = serde_json::to_string(&with[0].contact.clone().into_record()).unwrap();
+    assert_eq!(text.matches("CANARY-").count(), 1);
+    let other_side = serde_json::to_string(&shop.mailchimp("k-us1")).unwrap();
+    assert!(!other_side.contains("CANARY-"));
+}
+
+#[test]
+fn the_audience_has_the_numbers_that_it_promises() {
+    let shop = Shop::open().unwrap();
+    let seed = shop.mailchimp("k-us1");
+    let audience = &seed.audiences[0];
+    let mut statuses: BTreeMap<&str, usize> = BTreeMap::new();
+    audience.members.iter().for_each(|member| *statuses.entry(&member.status).or_default() += 1);
+    assert_eq!(
+        statuses,
+        BTreeMap::from([("archived", 18), ("cleaned", 63), ("subscribed", 3_100), ("unsubscribed", 412)])
+    );
+    let emails: BTreeSet<String> = audience.members.iter().map(|member| member.email.to_lowercase()).collect();
+    assert_eq!(emails.len(), audience.members.len(), "every address is there once");
+    assert!(!emails.contains("walkin@example.com"));
+    assert_eq!(audience.merge_fields.iter().filter(|field| field.required).count(), 1);
+    let tags: BTreeSet<&String> = audience.members.iter().flat_map(|member| &member.tags).collect();
+    assert_eq!(tags.len(), 9);
+    let known = shop.consenting_addresses();
+    let overlap = emails.iter().filter(|email| known.contains(*email)).count();
+    assert!((3_000..3_593).contains(&overlap), "{overlap}");
+}
+
+#[test]
+fn whoever_left_did_so_after_every_opt_in() {
+    let shop = Shop::open().unwrap();
+    let seed = shop.mailchimp("k-us1");
+    let newest = shop.customers.iter().filter_map(|c| c.contact.consent.get(&Channel::Email)?.at).max();
+    let left = seed.audiences[0].members.iter().filter(|member| member.status != "subscribed");
+    assert!(left.map(|member| member.last_changed).min() > Some(newest));
+}
+
+#[test]
+fn the_same_document_gives_the_same_shop() {
+    let (one, two) = (Shop::open().unwrap(), Shop::open().unwrap());
+    assert_eq!(one.customers, two.customers);
+    assert_eq!(one.next_day(), two.next_day());
+    let text = |shop: &Shop| serde_json::to_string(&shop.mailchimp("k-us1")).unwrap();
+    assert_eq!(text(&one), text(&two));
+}
+
+#[test]
+fn the_next_day_changes_some_and_brings_new_ones() {
+    let shop = Shop::open().unwrap();
+    let next = shop.next_day();
+    assert_eq!(next.len(), customers::N_CHANGED + customers::N_NEW);
+    let known: HashMap<&LocalId, &Customer> = shop.customers.iter().map(|customer| (&customer.id, customer)).collect();
+    let n_new = next.iter().filter(|customer| !known.contains_key(&customer.id)).count();
+    assert_eq!(n_new, customers::N_NEW);
+    assert!(next.iter().all(|customer| known.get(&customer.id).is_none_or(|before| *before != customer)));
+}
+
+#[test]
+fn the_file_that_is_written_imports_to_the_same_customers() {
+    let shop = Shop::open().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("customers.csv");
+    shop.write_csv(std::fs::File::create(&path).unwrap()).unwrap();
+    let options = ImportOptions {
+        columns: ColumnRules { consent: Some("Newsletter".into()), ..ColumnRules::default() },
+        consent: Some(ConsentRules::new("2026-06-01T00:00:00Z".parse().unwrap())),
+        ..ImportOptions::default()
+    };
+    let source = Source::open(&path, options).unwrap();
+    let mut n_rows = 0;
+    for (row, customer) in source.rows().unwrap().zip(&shop.customers) {
+        let (id, record) = row.unwrap().unwrap();
+        let contact = Contact::from_record(&record).unwrap();
+        assert_eq!(id, customer.id);
+        assert_eq!(contact.tags, customer.contact.tags);
+        assert_eq!(contact.email, customer.contact.email);
+        assert_eq!(contact.extra, customer.contact.extra);
+        assert_eq!(contact.addresses, customer.contact.addresses);
+        if let Some(consent) = customer.contact.consent.get(&Channel::Email) {
+            assert_eq!(contact.consent.get(&Channel::Email), Some(consent));
+        } else {
+            assert!(!customers::opted_in(&contact));
+        }
+        n_rows += 1;
+    }
+    assert_eq!(n_rows, 10_000);
+}
