@@ -295,6 +295,7 @@ pub struct OAuthServer {
     pub revoke_path: Option<&'static str>,
     /// Path of a call that tells the grant's variables, its authorization word, and the variables it holds as
     /// (variable, JSON member).
+    #[expect(clippy::type_complexity, reason = "a constant that is written as a literal")]
     pub metadata: Option<(&'static str, &'static str, &'static [(&'static str, &'static str)])>,
     /// Scopes to ask for.
     pub scopes: &'static [&'static str],
