@@ -8,6 +8,9 @@ use crate::{ContainerId, FieldName, FieldOwner, FieldSet, Record, Role, Value};
 pub struct Rules {
     /// The host's fields that are mapped. No other field is asked for.
     pub fields: FieldSet,
+    /// A digest of the settings that decide how the same fields look there. When it changes, linked records are written
+    /// again; empty when there are none such.
+    pub mapping: String,
     /// Fields that identify a record by content, the strongest first. The first is the one that twins are found by.
     pub match_on: Vec<FieldName>,
     /// True when a match by the first of `match_on` alone is proof: the provider knows at most one record by it.
@@ -33,6 +36,7 @@ impl Rules {
     pub fn new(fields: FieldSet) -> Self {
         Self {
             fields,
+            mapping: String::new(),
             match_on: Vec::new(),
             match_is_proof: false,
             filter: None,

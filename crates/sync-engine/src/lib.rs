@@ -2,8 +2,14 @@
 //!
 //! [`plan`] decides and is pure; the run orders effects; [`Store`] remembers.
 
+mod engine;
+mod options;
+pub mod plan;
+mod run;
 mod store;
 
+pub use engine::{Engine, RunInput};
+pub use options::{Breaker, EngineConfig, Progress, ProgressEvent, RunOptions};
 pub use store::{
     Acquired, Answer, AnswerOption, Base, CallRow, Change, ConnectionRow, ConnectionStatus, Erased, Item, ItemCount, Lease,
     LeaseInfo, Link, LinkCount, LinkHead, LinkState, MemoryStore, OutcomeRow, PartRow, PartState, PlannedOp, PlannedPart,

@@ -305,6 +305,8 @@ pub struct ReadyPart {
     pub part_idx: u32,
     /// How many parts of the operation are not done, this one among them.
     pub n_open: u32,
+    /// How many parts the operation has.
+    pub n_parts: u32,
     /// The part.
     pub part: PlannedPart,
     /// The operation.

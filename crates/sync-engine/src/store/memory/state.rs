@@ -92,6 +92,7 @@ impl Planned {
             seq: self.op.seq,
             part_idx: u32::try_from(part_idx).ok()?,
             n_open: u32::try_from(n_open).ok()?,
+            n_parts: u32::try_from(self.states.len()).ok()?,
             part: self.op.parts.get(part_idx)?.clone(),
             operation: self.op.operation.clone(),
             key: self.op.key.clone(),

@@ -1,0 +1,241 @@
+//! The decision table, for one record.
+
+use sync_core::{
+    FieldName, FieldSet, Hash, LocalId, Marker, Operation, Reason, Record, Remote, Resource, Rules, Target, Value, Verb,
+};
+
+use super::{Difference, diff, operation_id, ratchet};
+use crate::{Link, LinkState, Suppression};
+
+/// What the host has.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LocalSide {
+    /// The record, with its mapped fields.
+    Live(Record),
+    /// The record does not go.
+    OutOfScope,
+    /// No record.
+    Deleted,
+}
+
+/// What the provider has, as far as this run looked.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RemoteSide {
+    /// Not read: the base stands for it.
+    Unread,
+    /// Read.
+    Seen(Box<Remote>),
+    /// Read, and it is not there any more.
+    Gone,
+    /// Several could be it: a person is asked before anything is decided.
+    Many(Vec<Remote>),
+}
+
+/// What is decided by.
+#[derive(Debug, Clone, Copy)]
+pub struct Policy<'a> {
+    /// The kind of record.
+    pub resource: &'static Resource,
+    /// What the settings chose.
+    pub rules: &'a Rules,
+    /// The fields that this run may write.
+    pub fields: &'a FieldSet,
+}
+
+/// What to do with one record.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Decision {
+    /// Nothing: both sides agree, and the base says so.
+    Nothing,
+    /// Nothing to write, but the base must be brought up to date: changed on both sides to the same value, or changed in
+    /// a way that does not reach the provider.
+    Heal {
+        /// The local face from now on.
+        fields: Record,
+    },
+    /// Write the remote side. Without a difference (`changed` empty, verb update): only link the two.
+    Remote(Box<Operation>),
+    /// It is outside the filter, and its counterpart stays.
+    OutOfScope,
+    /// It was deleted there: by policy it waits for a person.
+    GoneThere,
+}
+
+/// Decides about one record.
+///
+/// `link` is what the store knows, `remote` what this run read of the counterpart; a remote record without a link is a
+/// match. `suppression` is the organization's memory for the record's address.
+#[allow(clippy::too_many_arguments)]
+pub fn decide(
+    policy: Policy<'_>,
+    id: &LocalId,
+    target: &Target,
+    marker: &Marker,
+    local: &LocalSide,
+    remote: &RemoteSide,
+    link: Option<&Link>,
+    suppression: Option<&Suppression>,
+) -> Decision {
+    let operation = |verb, reason, fields: Record, difference: Difference, before: Option<Box<Remote>>| {
+        Decision::Remote(Box::new(Operation {
+            id: operation_id(&policy.resource.name, id, &target.role, verb, &fields),
+            resource: policy.resource.name.clone(),
+            local: id.clone(),
+            role: target.role.clone(),
+            container: link.and_then(|link| link.container.clone()).or_else(|| target.container.clone()),
+            verb,
+            fields,
+            changed: difference.changed,
+            sets: difference.sets,
+            before,
+            marker: marker.clone(),
+            reason,
+        }))
+    };
+    let linked = link.filter(|link| link.remote.is_some() && link.state != LinkState::Open);
+    let record = match (local, linked) {
+        (LocalSide::Live(record), _) => record,
+        // Deleted here: taken away there, unless that was done or happened already.
+        (LocalSide::Deleted, Some(link)) if link.state == LinkState::Live && *remote != RemoteSide::Gone => {
+            return operation(Verb::Remove, Reason::DeletedHere, Record::new(), Difference::default(), before(link, remote));
+        }
+        (LocalSide::OutOfScope, Some(link))
+            if link.state == LinkState::Live
+                && *remote != RemoteSide::Gone
+                && policy.rules.out_of_scope == sync_core::OutOfScope::Archive =>
+        {
+            return operation(Verb::Remove, Reason::OutOfScope, Record::new(), Difference::default(), before(link, remote));
+        }
+        (LocalSide::OutOfScope, _) => return Decision::OutOfScope,
+        (LocalSide::Deleted, _) => return Decision::Nothing,
+    };
+
+    let base = linked.and_then(|link| link.base.as_ref());
+    let seen = match remote {
+        RemoteSide::Seen(remote) => Some(&**remote),
+        RemoteSide::Unread | RemoteSide::Gone | RemoteSide::Many(_) => None,
+    };
+    let fields = wanted(policy, record, base.map(|base| base.remote.as_ref().unwrap_or(&base.local)), seen, suppression);
+
+    match linked {
+        None => match seen {
+            // New here and found there: linked, and what differs is written.
+            Some(found) => {
+                let difference =
+                    diff(policy.resource, &policy.rules.owners, policy.fields, &fields, None, Some(&found.fields));
+                operation(Verb::Update, Reason::Matched, fields, difference, Some(Box::new(found.clone())))
+            }
+            None => {
+                let difference = diff(policy.resource, &policy.rules.owners, policy.fields, &fields, None, None);
+                operation(Verb::Create, Reason::NewHere, fields, difference, None)
+            }
+        },
+        Some(link) if link.state == LinkState::Gone || *remote == RemoteSide::Gone => {
+            let difference = || diff(policy.resource, &policy.rules.owners, policy.fields, &fields, None, None);
+            match policy.rules.on_remote_delete {
+                sync_core::OnRemoteDelete::Recreate => {
+                    operation(Verb::Create, Reason::NewHere, fields.clone(), difference(), None)
+                }
+                _ => Decision::GoneThere,
+            }
+        }
+        // Taken away by us, and back here: written in full, so that it comes back there.
+        Some(link) if link.state == LinkState::Removed => {
+            let mut difference = diff(policy.resource, &policy.rules.owners, policy.fields, &fields, None, None);
+            difference.changed.extend(present(policy.fields, &fields));
+            operation(Verb::Update, Reason::ChangedHere, fields, difference, before(link, remote))
+        }
+        Some(link) => {
+            // Push looks at what changed here against the base. What the provider shows now counts only for consent,
+            // which `wanted` has held down already, and for a base that was erased.
+            let now = if base.is_none() { seen.map(|remote| &remote.fields) } else { None };
+            let mut difference = diff(policy.resource, &policy.rules.owners, policy.fields, &fields, base, now);
+            consent_against_seen(policy, &fields, seen, &mut difference);
+            if base.is_some_and(|base| base.mapping != policy.rules.mapping) {
+                difference.changed.extend(present(policy.fields, &fields));
+            }
+            if !difference.is_empty() {
+                return operation(Verb::Update, Reason::ChangedHere, fields, difference, before(link, remote));
+            }
+            let hash = local_hash(record, policy.rules);
+            if link.hash == Some(hash) && base.is_some() { Decision::Nothing } else { Decision::Heal { fields } }
+        }
+    }
+}
+
+/// The hash by which an unchanged record is recognised: of its fields, and of the mapping that they are written with.
+pub fn local_hash(record: &Record, rules: &Rules) -> Hash {
+    if rules.mapping.is_empty() {
+        return record.hash();
+    }
+    let mut hash = Hash::start();
+    hash.text(&record.hash().to_string());
+    hash.text(&rules.mapping);
+    hash.finish()
+}
+
+/// The record as the provider shall have it: the host's fields, with consent held down.
+fn wanted(
+    policy: Policy<'_>,
+    record: &Record,
+    face: Option<&Record>,
+    seen: Option<&Remote>,
+    suppression: Option<&Suppression>,
+) -> Record {
+    let mut fields = record.clone();
+    if let Some((_, consent_field, _)) = policy.resource.consent
+        && policy.rules.fields.contains(consent_field)
+    {
+        let theirs = seen.map(|remote| &remote.fields).or(face).and_then(|face| face.value(consent_field));
+        let consent = ratchet(
+            record.value(consent_field).and_then(Value::as_consent),
+            suppression,
+            theirs.and_then(Value::as_consent),
+        );
+        fields.set(FieldName::from_static(consent_field), Value::Consent(consent));
+    }
+    fields
+}
+
+/// A consent that the provider shows now differs from what it shall be: written, or no longer written, on that ground.
+fn consent_against_seen(policy: Policy<'_>, fields: &Record, seen: Option<&Remote>, difference: &mut Difference) {
+    let (Some((_, field, _)), Some(seen)) = (policy.resource.consent, seen) else { return };
+    if !policy.fields.contains(field) {
+        return;
+    }
+    let state = |record: &Record| record.value(field).and_then(Value::as_consent).map(|consent| consent.state);
+    if state(fields).is_some() && state(&seen.fields).is_some() {
+        if state(fields) == state(&seen.fields) {
+            difference.changed.remove(field);
+        } else {
+            difference.changed.insert(FieldName::from_static(field));
+        }
+    }
+}
+
+fn present(fields: &FieldSet, record: &Record) -> Vec<FieldName> {
+    let is_there = |field: &&FieldName| record.value(field.as_str()).is_some_and(|value| !value.is_blank());
+    fields.iter().filter(is_there).cloned().collect()
+}
+
+/// The remote record as it is known: read now, else the base.
+fn before(link: &Link, remote: &RemoteSide) -> Option<Box<Remote>> {
+    if let RemoteSide::Seen(remote) = remote {
+        return Some(remote.clone());
+    }
+    let id = link.remote.clone()?;
+    let mut known = Remote::live(link.resource.clone(), id, Record::new());
+    known.container = link.container.clone();
+    if link.state == LinkState::Removed {
+        known.state = sync_core::RemoteState::Archived;
+    }
+    if let Some(base) = &link.base {
+        known.version = base.version.clone();
+        if link.state != LinkState::Removed {
+            known.state = base.state.clone();
+        }
+        known.fields = base.remote.as_ref().unwrap_or(&base.local).clone();
+        known.native = base.native.clone();
+    }
+    Some(Box::new(known))
+}

@@ -1,0 +1,95 @@
+//! What differs between a record as it shall be and what both sides last agreed on, field by field, by the field's kind.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sync_core::{FieldKind, FieldName, FieldOwner, FieldSet, Record, Resource, SetChange, Value};
+
+use crate::Base;
+
+/// What differs.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Difference {
+    /// Fields to write.
+    pub changed: BTreeSet<FieldName>,
+    /// Elements to add to and remove from sets with owned elements.
+    pub sets: BTreeMap<FieldName, SetChange>,
+}
+
+impl Difference {
+    /// True when there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.changed.is_empty()
+    }
+}
+
+/// What must be written so that the remote side has `wanted`, given what both sides last agreed on (`None`: nothing).
+///
+/// A blank never overwrites a value. Fields that the provider owns are written on creation only. A set loses only
+/// elements that we put there. `remote` is what the provider shows now, where it was read.
+pub fn diff(
+    resource: &Resource,
+    owners: &[(FieldName, FieldOwner)],
+    fields: &FieldSet,
+    wanted: &Record,
+    base: Option<&Base>,
+    remote: Option<&Record>,
+) -> Difference {
+    let mut difference = Difference::default();
+    for field in fields {
+        let spec = resource.field(field.as_str());
+        let owner = owners.iter().find(|(name, _)| name == field).map_or(spec.owner, |(_, owner)| *owner);
+        let ours = wanted.value(field.as_str());
+        let agreed = base.and_then(|base| base.local.value(field.as_str()));
+        // The remote face: read now, else as it was agreed on.
+        let theirs = match remote {
+            Some(remote) => remote.value(field.as_str()),
+            None => base.and_then(|base| base.remote.as_ref().unwrap_or(&base.local).value(field.as_str())),
+        };
+        let is_known = base.is_some() || remote.is_some();
+        match spec.kind {
+            FieldKind::OwnedSet => {
+                let change = set_change(ours, agreed, remote.is_some().then_some(theirs).flatten());
+                if !change.add.is_empty() || !change.remove.is_empty() {
+                    difference.changed.insert(field.clone());
+                    difference.sets.insert(field.clone(), change);
+                }
+            }
+            FieldKind::Consent => {
+                let state = |value: Option<&Value>| value.and_then(Value::as_consent).map(|consent| consent.state);
+                if state(ours).is_some() && state(ours) != state(theirs) {
+                    difference.changed.insert(field.clone());
+                }
+            }
+            _ if owner == FieldOwner::Remote && is_known => {}
+            _ => {
+                let Some(ours) = ours.filter(|value| !value.is_blank()) else { continue };
+                if !same(Some(ours), if remote.is_some() { theirs } else { agreed }) {
+                    difference.changed.insert(field.clone());
+                }
+            }
+        }
+    }
+    difference
+}
+
+/// Elements that we add, and those of ours that go. What the other side holds already is not added again.
+fn set_change(ours: Option<&Value>, agreed: Option<&Value>, theirs: Option<&Value>) -> SetChange {
+    let none = BTreeSet::new();
+    let set = |value: Option<&'_ Value>| value.and_then(Value::as_set).cloned().unwrap_or_else(|| none.clone());
+    let (ours, agreed, theirs) = (set(ours), set(agreed), set(theirs));
+    SetChange {
+        add: ours.iter().filter(|element| !agreed.contains(*element) && !theirs.contains(*element)).cloned().collect(),
+        remove: agreed.difference(&ours).cloned().collect(),
+    }
+}
+
+/// Equal by meaning: blank equals absent, 1.0 equals 1.00, texts are compared without outer white space.
+fn same(a: Option<&Value>, b: Option<&Value>) -> bool {
+    match (a.filter(|v| !v.is_blank()), b.filter(|v| !v.is_blank())) {
+        (None, None) => true,
+        (Some(Value::Text(a)), Some(Value::Text(b))) => a.trim() == b.trim(),
+        (Some(Value::Time { at: a, .. }), Some(Value::Time { at: b, .. })) => a == b,
+        (Some(a), Some(b)) => a == b,
+        _ => false,
+    }
+}

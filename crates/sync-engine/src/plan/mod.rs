@@ -1,0 +1,44 @@
+//! Deciding, record by record. Pure: no I/O, no clock, no randomness.
+//!
+//! [`decide`] matches on what the local side, the remote side and the base are, and says what to do. The rows of the
+//! decision table that write the local side need no new shape here: they add variants to [`Decision`].
+
+mod consent;
+mod decide;
+mod diff;
+
+pub use consent::ratchet;
+pub use decide::{Decision, LocalSide, Policy, RemoteSide, decide, local_hash};
+pub use diff::{Difference, diff};
+
+use sync_core::{Hash, LocalId, Operation, OperationId, Record, ResourceName, Role, Verb};
+
+/// The hash over everything that an operation would write, and what it was decided on.
+pub fn operation_digest(operation: &Operation) -> Hash {
+    let mut hash = Hash::start();
+    hash.text(operation.id.as_str());
+    hash.text(operation.container.as_ref().map_or("", |container| container.as_str()));
+    for field in &operation.changed {
+        hash.text(field.as_str());
+    }
+    for (field, change) in &operation.sets {
+        hash.text(field.as_str());
+        change.add.iter().for_each(|element| hash.text(element));
+        hash.text("-");
+        change.remove.iter().for_each(|element| hash.text(element));
+    }
+    if let Some(before) = &operation.before {
+        hash.text(before.id.as_str());
+        hash.text(before.version.as_ref().map_or("", |version| version.as_str()));
+    }
+    hash.finish()
+}
+
+/// The id of an operation: the same when the same change is planned again.
+pub fn operation_id(resource: &ResourceName, local: &LocalId, role: &Role, verb: Verb, fields: &Record) -> OperationId {
+    let mut hash = Hash::start();
+    for part in [resource.as_str(), local.as_str(), role.as_str(), verb.as_str(), &fields.hash().to_string()] {
+        hash.text(part);
+    }
+    OperationId::new(hash.finish().to_string())
+}

@@ -1,0 +1,151 @@
+//! What a request asks for, checked against the descriptor.
+
+use sync_core::{
+    Collection, Descriptor, Direction, FieldSet, ItemRef, Kind, Resource, Rules, Stop, SyncHandler, SyncRequest, SyncResult,
+};
+
+/// A request, checked.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    /// The resources, in dependency order.
+    pub(crate) resources: Vec<ResourceAsk>,
+    /// Single items, where only these are asked for.
+    pub(crate) items: Option<Vec<ItemAsk>>,
+}
+
+/// One resource of a request.
+#[derive(Debug)]
+pub(crate) struct ResourceAsk {
+    pub(crate) resource: &'static Resource,
+    pub(crate) collection: Collection,
+    pub(crate) rules: Rules,
+    /// The fields that may be written: those of the sync types that were asked for.
+    pub(crate) fields: FieldSet,
+    /// True when all of the resource's sync types were asked for.
+    pub(crate) is_whole: bool,
+    /// The name of the local cursor.
+    pub(crate) stream: String,
+}
+
+/// One item of a request.
+#[derive(Debug)]
+pub(crate) struct ItemAsk {
+    pub(crate) resource_idx: usize,
+    pub(crate) remote: bool,
+    pub(crate) id: String,
+}
+
+impl Ask {
+    /// Checks a request.
+    pub(crate) fn of(
+        descriptor: &'static Descriptor,
+        handler: &dyn SyncHandler,
+        request: &SyncRequest,
+    ) -> Result<Self, SyncResult> {
+        let refused = |text: String| Err(SyncResult::refused(text).stopped(Stop::Request));
+        if descriptor.kind != Kind::Sync {
+            return refused(format!("{} has no records to sync", descriptor.name));
+        }
+        match request.direction {
+            Some(Direction::Pull) if !descriptor.supports_direction => {
+                return refused(format!(
+                    "{} only takes records: direction \"pull\" is not possible. Leave the direction out, or ask for \"push\".",
+                    descriptor.name
+                ));
+            }
+            Some(Direction::Pull | Direction::Both) if descriptor.supports_direction => {
+                return refused(format!(
+                    "this version writes {} only: direction \"{}\" is not built yet. Ask for \"push\".",
+                    descriptor.name,
+                    request.direction.unwrap_or(Direction::Push)
+                ));
+            }
+            _ => {}
+        }
+        let known = || descriptor.sync_types.iter().map(|sync_type| sync_type.name).collect::<Vec<_>>().join(", ");
+        let mut types = Vec::new();
+        match &request.types {
+            None => types.extend(descriptor.sync_types),
+            Some(names) => {
+                for name in names {
+                    match descriptor.sync_type(name) {
+                        Some(sync_type) => types.push(sync_type),
+                        None => {
+                            return refused(format!(
+                                "{} has no sync type \"{name}\" (there are: {})",
+                                descriptor.name,
+                                known()
+                            ));
+                        }
+                    }
+                }
+                if types.is_empty() {
+                    return refused(format!("no sync type was asked for (there are: {})", known()));
+                }
+            }
+        }
+
+        let mut resources = Vec::new();
+        for resource in descriptor.resources {
+            let of_it = |sync_type: &&&sync_core::SyncType| sync_type.resource == resource.name;
+            let asked: Vec<_> = types.iter().filter(of_it).collect();
+            if asked.is_empty() {
+                continue;
+            }
+            let rules = handler.rules(&resource.name);
+            let fields = asked.iter().flat_map(|sync_type| sync_type.fields.of(&rules.fields)).collect();
+            let mut names: Vec<_> = asked.iter().map(|sync_type| sync_type.name).collect();
+            names.sort_unstable();
+            names.dedup();
+            let n_types = descriptor.sync_types.iter().filter(|sync_type| sync_type.resource == resource.name).count();
+            let is_whole = names.len() == n_types;
+            let stream = if is_whole {
+                format!("local:{}:{}", resource.collection, resource.name)
+            } else {
+                format!("local:{}:{}:{}", resource.collection, resource.name, names.join("+"))
+            };
+            resources.push(ResourceAsk {
+                resource,
+                collection: resource.collection.clone(),
+                rules,
+                fields,
+                is_whole,
+                stream,
+            });
+        }
+        let items = match &request.item_ids {
+            None => None,
+            Some(ids) => Some(
+                parse_items(descriptor, &resources, ids).map_err(|text| SyncResult::refused(text).stopped(Stop::Request))?,
+            ),
+        };
+        Ok(Self { resources, items })
+    }
+}
+
+fn parse_items(descriptor: &Descriptor, resources: &[ResourceAsk], ids: &[String]) -> Result<Vec<ItemAsk>, String> {
+    let mut known: Vec<&str> = descriptor.sync_types.iter().map(|sync_type| sync_type.name).collect();
+    known.extend(descriptor.resources.iter().map(|resource| resource.name.as_str()));
+    let mut items = Vec::new();
+    for id in ids {
+        let item = ItemRef::parse(id, &known);
+        let of = item.of.as_deref();
+        let resource = of.map(|of| descriptor.sync_type(of).map_or(of, |sync_type| sync_type.resource.as_str()));
+        let mut fitting = resources
+            .iter()
+            .enumerate()
+            .filter(|(_, ask)| resource.is_none_or(|name| ask.resource.name.as_str() == name))
+            .map(|(resource_idx, _)| resource_idx);
+        match (fitting.next(), fitting.next()) {
+            (Some(resource_idx), None) => items.push(ItemAsk { resource_idx, remote: item.remote, id: item.id }),
+            (Some(_), Some(_)) => {
+                return Err(format!(
+                    "item \"{id}\" may mean several types; write it as TYPE:{id} with one of: {}",
+                    known.join(", ")
+                ));
+            }
+            (None, _) => return Err(format!("item \"{id}\" is of a type that was not asked for")),
+        }
+    }
+    Ok(items)
+}

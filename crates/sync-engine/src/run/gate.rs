@@ -1,0 +1,126 @@
+//! Gate: what a plan comes to, and whether it may go. Dry run, first-plan approval and breaker are this one place.
+
+use sync_core::{Error, ErrorKind, Facts, PlanDigest, PlanHash, Stop};
+
+use super::{halt::Halt, observe::Observed, session::Session};
+use crate::{Change, ConnectionStatus, LinkState, store::plan_hash};
+
+/// What the gate let through.
+#[derive(Debug)]
+pub(crate) struct Passed {
+    pub(crate) hash: PlanHash,
+    pub(crate) calls: u64,
+    /// False for a dry run.
+    pub(crate) apply: bool,
+}
+
+/// Weighs the plan.
+pub(crate) async fn gate(s: &Session<'_>, observed: &Observed) -> Result<Passed, (Halt, Option<Passed>)> {
+    let plain = |error: Error| (s.halt(error), None);
+    let planned = s.report().planned.clone();
+    let store = &s.engine.store;
+    let hash = plan_hash(&**store, &s.scope, &s.run).await.map_err(plain)?;
+    let calls = store.plan_calls(&s.scope, &s.run).await.map_err(plain)?;
+    let facts: Facts = s.known_facts();
+    let digest =
+        PlanDigest::new(&planned.creates, &planned.updates, &planned.removes, &planned.effects, &observed.left_behind);
+    if planned.total() > 0 {
+        let notes = s.input.handler.summary(&facts, &digest);
+        s.report().notes = notes;
+    }
+    let passed = |apply| Passed { hash: hash.clone(), calls, apply };
+    if s.is_dry() {
+        return Ok(passed(false));
+    }
+    let is_approved = s.input.options.approve.as_ref() == Some(&hash);
+    let stop = |stop, text: String, remedy: &'static str| {
+        let error = Error::new(ErrorKind::ApprovalNeeded, text).with_remedy(remedy);
+        Err((Halt::new(stop, error), Some(passed(false))))
+    };
+    let counts = planned.counts();
+    if !is_approved && s.input.options.approve.is_some() {
+        return stop(
+            Stop::Approval,
+            format!("the plan is not the one that was approved: it has now {}", words(&counts)),
+            "Look at the plan again and approve it as it is now.",
+        );
+    }
+    if needs_approval(s) && !is_approved && planned.total() > 0 {
+        let text = format!("First plan not approved: {} (run {})", words(&counts), s.run);
+        return stop(Stop::Approval, text, "Look at the plan, then approve it by its hash.");
+    }
+    if !is_approved {
+        let links = store.link_counts(&s.scope, &s.account).await.map_err(plain)?;
+        for ask in &s.ask.resources {
+            let name = &ask.resource.name;
+            let linked: u64 = links
+                .iter()
+                .filter(|count| count.resource == *name && count.state == LinkState::Live)
+                .map(|count| count.count)
+                .sum();
+            let of = |counts: &std::collections::BTreeMap<_, u64>| counts.get(name).copied().unwrap_or(0);
+            let breaker = s.engine.config.breakers.get(name).copied().unwrap_or(s.engine.config.breaker);
+            let tripped =
+                [("create", of(&planned.creates)), ("change", of(&planned.updates)), ("remove", of(&planned.removes))]
+                    .into_iter()
+                    .find(|(_, n)| breaker.trips(*n, linked));
+            if let Some((verb, n)) = tripped {
+                let text = format!(
+                    "stopped before the first write: this would {verb} {n} of {linked} {} (the limit is {} % and {})",
+                    ask.resource.nouns.1, breaker.share_percent, breaker.count
+                );
+                return stop(
+                    Stop::Breaker,
+                    text,
+                    "If that is meant, approve this plan by its hash; if not, look at what changed here.",
+                );
+            }
+        }
+    }
+    Ok(passed(true))
+}
+
+/// True when a container (or the connection as a whole) has no approved first plan yet.
+pub(crate) fn needs_approval(s: &Session<'_>) -> bool {
+    targets(s).iter().any(|target| !s.input.connection.approved.contains(target))
+}
+
+fn targets(s: &Session<'_>) -> Vec<String> {
+    let mut targets: Vec<String> = s
+        .input
+        .descriptor
+        .feeds
+        .iter()
+        .flat_map(|feed| s.input.handler.containers(feed))
+        .map(|container| container.map(|container| container.to_string()).unwrap_or_default())
+        .collect();
+    if targets.is_empty() {
+        targets.push(String::new());
+    }
+    targets
+}
+
+/// The connection after a plan was let through: in use, with what was approved.
+pub(crate) fn approved(s: &Session<'_>) -> Option<Change> {
+    if !needs_approval(s) && s.input.connection.status == ConnectionStatus::Active {
+        return None;
+    }
+    let mut connection = s.input.connection.clone();
+    connection.approved.extend(targets(s));
+    connection.status = ConnectionStatus::Active;
+    connection.account = Some(s.account.clone());
+    Some(Change::Connection(Box::new(connection)))
+}
+
+/// "3 creates, 1 update".
+pub(crate) fn words(counts: &sync_core::Counts) -> String {
+    let words: Vec<String> = [("create", "creates"), ("update", "updates"), ("remove", "removals"), ("link", "links")]
+        .into_iter()
+        .filter_map(|(name, plural)| match counts.of(name) {
+            0 => None,
+            1 => Some(format!("1 {}", plural.trim_end_matches('s'))),
+            n => Some(format!("{n} {plural}")),
+        })
+        .collect();
+    if words.is_empty() { "nothing to write".to_owned() } else { words.join(", ") }
+}

@@ -1,0 +1,321 @@
+//! Observe: feeds are read to their end, page by page, into the run's scratch; consent flows back on the way.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use sync_core::{
+    Change as RemoteChange, Complete, ConsentFact, ConsentState, ContainerId, Cursor, ErrorKind, Feed, Find, FindBy, Found,
+    From, Hash, Next, Pull, Record, Remote, RemoteId, RemoteState, Resource, Value,
+};
+
+use super::{ask::ResourceAsk, halt::Halt, session::Session};
+use crate::{
+    Change, LinkState, ProgressEvent, Seen, StoredCursor, Suppression,
+    store::{remote_stream, usable},
+};
+
+/// What observing came to.
+#[derive(Debug, Default)]
+pub(crate) struct Observed {
+    /// Cursors to store once the plan was let through.
+    pub(crate) cursors: Vec<Change>,
+    /// Links whose counterpart was seen to be gone, by resource and local id.
+    pub(crate) n_records: u64,
+    /// True when the scratch holds something to match with.
+    pub(crate) has_seen: bool,
+    /// Containers that are no longer synced to, with their live links.
+    pub(crate) left_behind: BTreeMap<ContainerId, u64>,
+}
+
+/// Reads the feeds that the request needs.
+pub(crate) async fn observe(s: &Session<'_>) -> Result<Observed, Halt> {
+    let mut observed = Observed::default();
+    for feed in s.input.descriptor.feeds {
+        let covers = |ask: &&ResourceAsk| feed.covers.contains(&ask.resource.name);
+        if !feed.carries_consent || !s.ask.resources.iter().any(|ask| covers(&ask)) {
+            continue;
+        }
+        let mut containers = s.input.handler.containers(feed);
+        let current: BTreeSet<ContainerId> = containers.iter().flatten().cloned().collect();
+        let counts = s.engine.store.link_counts(&s.scope, &s.account).await.map_err(|error| s.halt(error))?;
+        for count in counts.iter().filter(|count| count.state == LinkState::Live && feed.covers.contains(&count.resource)) {
+            if let Some(container) = count.container.as_ref().filter(|container| !current.contains(*container)) {
+                *observed.left_behind.entry(container.clone()).or_default() += count.count;
+            }
+        }
+        // What people refused where we were before is read before the first write to where we go now.
+        if current.iter().any(|container| !s.input.connection.approved.contains(container.as_str())) {
+            containers.splice(0..0, observed.left_behind.keys().cloned().map(Some));
+        }
+        for container in &containers {
+            read_feed(s, feed, container.as_ref(), &mut observed).await?;
+        }
+    }
+    Ok(observed)
+}
+
+/// The digest of what a cursor was made with.
+pub(crate) fn feed_filter(s: &Session<'_>, feed: &Feed, container: Option<&ContainerId>) -> String {
+    let mut hash = Hash::start();
+    for part in [s.account.as_str(), feed.name, container.map_or("", |container| container.as_str())] {
+        hash.text(part);
+    }
+    hash.finish().to_string()
+}
+
+async fn read_feed(
+    s: &Session<'_>,
+    feed: &'static Feed,
+    container: Option<&ContainerId>,
+    observed: &mut Observed,
+) -> Result<(), Halt> {
+    let stream = remote_stream(feed.name, container);
+    let filter = feed_filter(s, feed, container);
+    let stored = s.engine.store.cursor(&s.scope, &stream).await.map_err(|error| s.halt(error))?;
+    let mut cursor: Option<Cursor> = usable(stored, &filter);
+    let mut page_token = None;
+    let mut is_full = cursor.is_none();
+    let mut n_restarts = 0;
+    loop {
+        s.check_cancel()?;
+        s.keep_lease().await?;
+        let from = match (&page_token, &cursor) {
+            (Some(token), _) => From::Page(token),
+            (None, Some(cursor)) => From::Cursor(cursor),
+            (None, None) => From::Start,
+        };
+        let page = match s.input.handler.pull(&s.context(), Pull::new(feed, container, from)).await {
+            Ok(page) => page,
+            // The cursor is too old: a full pass finds what it would have told. Once, or a provider could keep us busy.
+            Err(error) if error.kind() == ErrorKind::CursorExpired && n_restarts == 0 => {
+                n_restarts += 1;
+                cursor = None;
+                page_token = None;
+                is_full = true;
+                continue;
+            }
+            Err(error) => return Err(s.halt(error)),
+        };
+        is_full |= page.complete == Complete::Full;
+        observed.n_records += page.changes.len() as u64;
+        take_page(s, feed, container, page.changes, is_full, observed).await?;
+        s.progress(ProgressEvent::Observed { records: observed.n_records });
+        match page.next {
+            Next::More(token) => {
+                if page_token.as_ref() == Some(&token) {
+                    return Err(s.halt(
+                        sync_core::Error::new(ErrorKind::BadAnswer, "a listing names the same next page again")
+                            .with_context("feed", feed.name),
+                    ));
+                }
+                page_token = Some(token);
+            }
+            Next::Done(cursor) => {
+                let at = s.now();
+                observed.cursors.push(Change::Cursor { stream, cursor: Some(StoredCursor { cursor, filter, at }) });
+                if is_full && !s.is_dry() {
+                    for ask in s.ask.resources.iter().filter(|ask| feed.covers.contains(&ask.resource.name)) {
+                        confirm_unseen(s, ask, container).await?;
+                    }
+                }
+                return Ok(());
+            }
+        }
+    }
+}
+
+async fn take_page(
+    s: &Session<'_>,
+    feed: &Feed,
+    container: Option<&ContainerId>,
+    changes: Vec<RemoteChange>,
+    is_full: bool,
+    observed: &mut Observed,
+) -> Result<(), Halt> {
+    let mut gone: Vec<RemoteId> = Vec::new();
+    let mut by_resource: BTreeMap<usize, Vec<Remote>> = BTreeMap::new();
+    for change in changes {
+        match change {
+            RemoteChange::Gone { id, .. } => gone.push(id),
+            RemoteChange::Upsert(mut remote) => {
+                remote.container = remote.container.or_else(|| container.cloned());
+                if let Some(idx) = s.ask.resources.iter().position(|ask| ask.resource.name == remote.resource) {
+                    by_resource.entry(idx).or_default().push(*remote);
+                }
+            }
+        }
+    }
+    for (idx, remotes) in by_resource {
+        let Some(ask) = s.ask.resources.get(idx) else { continue };
+        let ids: Vec<RemoteId> = remotes.iter().map(|remote| remote.id.clone()).collect();
+        let links = s
+            .engine
+            .store
+            .links_by_remote(&s.scope, &s.account, &ask.resource.name, &ids)
+            .await
+            .map_err(|error| s.halt(error))?;
+        let writes = consent_changes(s, ask.resource, container, &remotes, &links).await?;
+        let mut seen = Vec::new();
+        for (remote, link) in remotes.into_iter().zip(links) {
+            // Linked and not a full pass: what is needed of it was taken above.
+            if is_full || link.is_none() {
+                seen.push(Seen { key: match_key(ask, &remote), remote });
+            }
+        }
+        observed.has_seen |= !seen.is_empty();
+        s.engine.store.append_seen(&s.lease(), &s.run, seen).await.map_err(|error| s.halt(error))?;
+        s.commit(writes).await?;
+    }
+    if !gone.is_empty() {
+        for ask in s.ask.resources.iter().filter(|ask| feed.covers.contains(&ask.resource.name)) {
+            confirm_gone(s, ask, container, &gone).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The value of the key that matching goes by first.
+pub(crate) fn match_key(ask: &ResourceAsk, remote: &Remote) -> Option<String> {
+    let field = ask.rules.match_on.first()?;
+    remote.keys.iter().find(|key| key.field() == field).map(|key| key.value().to_owned())
+}
+
+/// What remote records tell about consent: facts for the host, suppressions for us, and bases brought up to date.
+pub(crate) async fn consent_changes(
+    s: &Session<'_>,
+    resource: &Resource,
+    container: Option<&ContainerId>,
+    remotes: &[Remote],
+    links: &[Option<crate::Link>],
+) -> Result<Vec<Change>, Halt> {
+    let Some((channel, consent_field, address_field)) = resource.consent else { return Ok(Vec::new()) };
+    if s.is_dry() {
+        return Ok(Vec::new());
+    }
+    let addresses: Vec<String> =
+        remotes.iter().map(|remote| remote.fields.text(address_field).unwrap_or_default().to_owned()).collect();
+    let suppressed =
+        s.engine.store.suppressed(&s.scope.organization, channel, &addresses).await.map_err(|error| s.halt(error))?;
+    let source = format!(
+        "{}:{}{}",
+        s.scope.integration,
+        s.account,
+        container.map(|container| format!(":{container}")).unwrap_or_default()
+    );
+    let mut changes = Vec::new();
+    let mut n_facts = 0;
+    for (((remote, link), address), suppression) in remotes.iter().zip(links).zip(addresses).zip(suppressed) {
+        // What is archived hides what it was before.
+        if address.is_empty() || remote.state != RemoteState::Live {
+            continue;
+        }
+        let Some(consent) = remote.fields.value(consent_field).and_then(Value::as_consent) else { continue };
+        let base = link.as_ref().and_then(|link| link.base.as_ref());
+        let face = base.map(|base| base.remote.as_ref().unwrap_or(&base.local));
+        let before = face.and_then(|face| face.value(consent_field)).and_then(Value::as_consent).map(|before| before.state);
+        let at: Timestamp = consent.at.or(remote.changed_at).unwrap_or_else(|| s.now());
+        let is_refusal = consent.state <= ConsentState::Denied;
+        let is_news = if is_refusal {
+            suppression.as_ref().is_none_or(|known| known.state > consent.state)
+        } else {
+            // Confirmed, or taken back by the person.
+            consent.state == ConsentState::Granted
+                && (before == Some(ConsentState::Pending)
+                    || before.is_some_and(|before| before <= ConsentState::Denied)
+                    || (before.is_none() && suppression.is_some()))
+        };
+        if is_news {
+            let mut id = Hash::start();
+            for part in [source.as_str(), channel.as_str(), &address.to_lowercase(), consent.state.as_str(), &at.to_string()]
+            {
+                id.text(part);
+            }
+            changes.push(Change::Fact(ConsentFact {
+                id: id.finish().to_string(),
+                channel,
+                address: address.clone(),
+                state: consent.state,
+                source: source.clone(),
+                at,
+                record: link.as_ref().map(|link| link.local.clone()),
+            }));
+            n_facts += 1;
+        }
+        if is_refusal && is_news {
+            changes.push(Change::Suppress { channel, address, suppression: Suppression { at, state: consent.state } });
+        }
+        if let (Some(link), Some(base)) = (link, base)
+            && before != Some(consent.state)
+        {
+            let mut link = link.clone();
+            let mut remote_face: Record = base.remote.as_ref().unwrap_or(&base.local).clone();
+            remote_face.set(consent_field, Value::Consent(consent.clone()));
+            if let Some(base) = &mut link.base {
+                base.remote = Some(remote_face);
+            }
+            changes.push(Change::PutLink(link));
+        }
+    }
+    s.report().consent_facts += n_facts;
+    Ok(changes)
+}
+
+/// After a full pass: links that it did not show are looked up, and only what is proven gone counts as gone.
+pub(crate) async fn confirm_unseen(s: &Session<'_>, ask: &ResourceAsk, container: Option<&ContainerId>) -> Result<(), Halt> {
+    let mut after = None;
+    loop {
+        let links = s
+            .engine
+            .store
+            .unseen_links(&s.scope, &s.account, &s.run, &ask.resource.name, container, after.as_ref(), s.engine.config.page)
+            .await
+            .map_err(|error| s.halt(error))?;
+        let Some(last) = links.last() else { return Ok(()) };
+        after = Some(last.local.clone());
+        let ids: Vec<RemoteId> = links.iter().filter_map(|link| link.remote.clone()).collect();
+        confirm_gone(s, ask, container, &ids).await?;
+    }
+}
+
+/// Looks linked records up that a feed showed as gone, or didn't show; what is proven gone is marked and asked about.
+async fn confirm_gone(
+    s: &Session<'_>,
+    ask: &ResourceAsk,
+    container: Option<&ContainerId>,
+    ids: &[RemoteId],
+) -> Result<(), Halt> {
+    for chunk in ids.chunks(ask.resource.find_max.max(1)) {
+        let links = s
+            .engine
+            .store
+            .links_by_remote(&s.scope, &s.account, &ask.resource.name, chunk)
+            .await
+            .map_err(|error| s.halt(error))?;
+        let mut live: Vec<_> = links.into_iter().flatten().filter(|link| link.state == LinkState::Live).collect();
+        live.retain(|link| container.is_none() || link.container.as_ref() == container);
+        let asked: Vec<RemoteId> = live.iter().filter_map(|link| link.remote.clone()).collect();
+        if asked.is_empty() {
+            continue;
+        }
+        s.check_cancel()?;
+        s.keep_lease().await?;
+        let found = s
+            .input
+            .handler
+            .find(&s.context(), Find::new(&ask.resource.name, container, FindBy::Ids(&asked)))
+            .await
+            .map_err(|error| s.halt(error))?;
+        let mut changes = Vec::new();
+        for (mut link, found) in live.into_iter().zip(found) {
+            if !matches!(found, Found::Absent | Found::Gone) || s.is_dry() {
+                continue;
+            }
+            link.state = LinkState::Gone;
+            let local = link.local.clone();
+            changes.push(Change::PutLink(link));
+            changes.extend(super::questions::gone_there(s, ask, &local).await?);
+        }
+        s.commit(changes).await?;
+    }
+    Ok(())
+}

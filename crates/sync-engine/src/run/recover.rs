@@ -1,0 +1,133 @@
+//! Recover: calls that may have happened are repeated under their key, or given back to planning, which looks before it
+//! writes; operations that an interrupted run began are finished.
+
+use jiff::Timestamp;
+use sync_core::{Outcome, OutcomeKind, Owner, Safety, code};
+
+use super::{
+    apply, call,
+    halt::Halt,
+    session::{Session, Settled, later},
+};
+use crate::{CallRow, Change, LinkState, PartRow, PartState, ReadyPart, RunState};
+
+/// What is still open after recovering: how many items, and when the first can be looked at.
+#[derive(Debug, Default)]
+pub(crate) struct Unsettled {
+    pub(crate) items: u64,
+    pub(crate) until: Option<Timestamp>,
+}
+
+/// Looks at what an earlier run left open. A dry run only counts it.
+pub(crate) async fn recover(s: &Session<'_>) -> Result<Unsettled, Halt> {
+    let mut unsettled = Unsettled::default();
+    let calls = s.engine.store.open_calls(&s.scope).await.map_err(|error| s.halt(error))?;
+    for row in calls {
+        let settle = s.settle(match row.safety {
+            Safety::Key { settle, .. } | Safety::LookUp { settle } => Some(settle),
+            _ => None,
+        });
+        let settled_at = later(row.not_after, settle);
+        if s.now() < settled_at || s.is_dry() {
+            unsettled.items += row.parts.len() as u64;
+            unsettled.until = Some(unsettled.until.map_or(settled_at, |until| until.min(settled_at)));
+            continue;
+        }
+        recover_call(s, row).await?;
+    }
+    if !s.is_dry() {
+        finish_begun(s).await?;
+    }
+    Ok(unsettled)
+}
+
+async fn recover_call(s: &Session<'_>, row: CallRow) -> Result<(), Halt> {
+    let Some(resource_idx) = s.ask.resources.iter().position(|ask| ask.resource.name == row.resource) else { return Ok(()) };
+    s.check_cancel()?;
+    s.keep_lease().await?;
+    let mut parts = s.engine.store.parts(&s.scope, &row.run, &row.parts).await.map_err(|error| s.halt(error))?;
+    let order = |part: &ReadyPart| row.parts.iter().position(|place| *place == (part.seq, part.part_idx));
+    parts.sort_by_key(order);
+    let may_repeat = match row.safety {
+        Safety::ClientId | Safety::Repeatable | Safety::AtLeastOnce => true,
+        Safety::Key { lives, .. } => s.now() < later(row.opened_at, lives),
+        Safety::LookUp { .. } | Safety::None => false,
+    };
+    // The plan it was made from must be there in full: the same members in the same order under the same key.
+    if may_repeat && parts.len() == row.parts.len() && !parts.is_empty() {
+        s.facts().await?;
+        let sent = call::resend(s, resource_idx, row, parts).await?;
+        return make_due(s, resource_idx, &sent.again).await;
+    }
+    let Some(ask) = s.ask.resources.get(resource_idx) else { return Ok(()) };
+    let mut changes = vec![Change::CloseCall(row.key.clone())];
+    for part in &parts {
+        let operation = &part.operation;
+        changes.push(Change::Part(PartRow { run: row.run.clone(), seq: part.seq, part_idx: None, state: PartState::Held }));
+        let link = s
+            .engine
+            .store
+            .links_by_local(
+                &s.scope,
+                &s.account,
+                &operation.resource,
+                &operation.role,
+                std::slice::from_ref(&operation.local),
+            )
+            .await
+            .map_err(|error| s.halt(error))?
+            .pop()
+            .flatten();
+        if link.is_some_and(|link| link.state == LinkState::Open) {
+            changes.push(Change::DropLink {
+                account: s.account.clone(),
+                resource: operation.resource.clone(),
+                local: operation.local.clone(),
+                role: operation.role.clone(),
+            });
+        }
+        let outcome = if row.safety == Safety::None {
+            Outcome::new(
+                OutcomeKind::Failed,
+                code::UNSETTLED,
+                "the answer was lost, and nothing can prove whether it happened",
+            )
+            .remedy(Owner::EndUserData, format!("Look for it in {}; retry only if it isn't there.", s.input.descriptor.name))
+        } else {
+            // Planning looks before it writes.
+            Outcome::new(OutcomeKind::Pending, code::UNSETTLED, "the answer was lost; it is looked up now").until(s.now())
+        };
+        changes.extend(s.settle_item(Settled::new(&ask.resource.name, &operation.local, outcome)));
+    }
+    s.commit(changes).await
+}
+
+/// Operations whose first parts are done go on where they stopped.
+async fn finish_begun(s: &Session<'_>) -> Result<(), Halt> {
+    let runs = s.engine.store.runs(&s.scope, None, 2).await.map_err(|error| s.halt(error))?;
+    let Some(last) = runs.into_iter().find(|run| run.id != s.run && !run.request.dry_run) else { return Ok(()) };
+    if last.state == RunState::Done {
+        return Ok(());
+    }
+    for resource_idx in 0..s.ask.resources.len() {
+        let Some(ask) = s.ask.resources.get(resource_idx) else { continue };
+        let stages =
+            s.engine.store.ready_stages(&s.scope, &last.id, &ask.resource.name).await.map_err(|error| s.halt(error))?;
+        if stages.iter().any(|stage| *stage > 0) {
+            s.facts().await?;
+            let again = apply::drain(s, resource_idx, &last.id, Some(1)).await?;
+            make_due(s, resource_idx, &again).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn make_due(s: &Session<'_>, resource_idx: usize, ids: &[sync_core::LocalId]) -> Result<(), Halt> {
+    let Some(ask) = s.ask.resources.get(resource_idx) else { return Ok(()) };
+    let mut changes = Vec::new();
+    for id in ids {
+        let outcome = Outcome::new(OutcomeKind::Pending, code::UNSETTLED, "it is looked up now").until(s.now());
+        changes.extend(s.settle_item(Settled::new(&ask.resource.name, id, outcome)));
+    }
+    s.commit(changes).await
+}
