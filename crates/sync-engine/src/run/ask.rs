@@ -1,8 +1,6 @@
 //! What a request asks for, checked against the descriptor.
 
-use sync_core::{
-    Collection, Descriptor, Direction, FieldSet, ItemRef, Kind, Resource, Rules, Stop, SyncHandler, SyncRequest, SyncResult,
-};
+use sync_core::{Collection, Descriptor, Direction, FieldSet, ItemRef, Kind, Resource, Rules, SyncHandler, SyncRequest};
 
 /// A request, checked.
 #[derive(Debug)]
@@ -36,13 +34,13 @@ pub(crate) struct ItemAsk {
 }
 
 impl Ask {
-    /// Checks a request.
+    /// Checks a request; an error says what is wrong with it.
     pub(crate) fn of(
         descriptor: &'static Descriptor,
         handler: &dyn SyncHandler,
         request: &SyncRequest,
-    ) -> Result<Self, SyncResult> {
-        let refused = |text: String| Err(SyncResult::refused(text).stopped(Stop::Request));
+    ) -> Result<Self, String> {
+        let refused = |text: String| Err(text);
         if descriptor.kind != Kind::Sync {
             return refused(format!("{} has no records to sync", descriptor.name));
         }
@@ -115,9 +113,7 @@ impl Ask {
         }
         let items = match &request.item_ids {
             None => None,
-            Some(ids) => Some(
-                parse_items(descriptor, &resources, ids).map_err(|text| SyncResult::refused(text).stopped(Stop::Request))?,
-            ),
+            Some(ids) => Some(parse_items(descriptor, &resources, ids)?),
         };
         Ok(Self { resources, items })
     }

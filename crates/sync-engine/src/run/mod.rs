@@ -42,7 +42,7 @@ struct End {
 pub(crate) async fn run(engine: &Inner, input: RunInput<'_>) -> SyncResult {
     let ask = match Ask::of(input.descriptor, input.handler, input.request) {
         Ok(ask) => ask,
-        Err(refused) => return refused,
+        Err(text) => return SyncResult::refused(text).stopped(Stop::Request),
     };
     let scope = input.request.scope();
     let store = &engine.store;

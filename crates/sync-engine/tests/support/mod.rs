@@ -1,0 +1,564 @@
+//! A shop, a clock and a provider in memory, small enough to see through.
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use jiff::Timestamp;
+use sync_core::{
+    AccountId, Call, Channel, Check, Checked, Choice, Choices, Clock, Collection, Consent, ConsentFact, ConsentSink,
+    ConsentState, ContainerId, Context, Cursor, Descriptor, Effect, Error, ErrorKind, Exchange, Facts, Feed, FieldKind,
+    FieldOwner, FieldSelection, FieldSet, FieldSpec, Find, FindBy, Found, HostRecords, Kind, Local, LocalFrom, LocalId,
+    LocalNext, LocalPage, LocalState, Matching, NaturalKey, Next, OrganizationId, Page, Part, PlanDigest, PlanHash, Prepare,
+    Prepared, Pull, Push, Random, Receipt, Record, Records, Remote, RemoteId, RemoteState, Resource, ResourceName, Result,
+    Role, Rules, Safety, SharedKey, SideEffect, Skip, SyncHandler, SyncRequest, SyncResult, SyncType, Target, UpdateNeeds,
+    Value, Verb, Watch, Watching, Within,
+};
+use sync_engine::{ConnectionRow, ConnectionStatus, Engine, EngineConfig, MemoryStore, RunInput, RunOptions, Store};
+
+pub const MAIL: SideEffect = SideEffect { name: "confirmation-mail", description: "people are asked to confirm" };
+pub const CONTACTS: ResourceName = ResourceName::from_static("contacts");
+
+pub static DESCRIPTOR: Descriptor = Descriptor {
+    id: "letters",
+    name: "Letters",
+    description: "Push contacts and tags to a list",
+    kind: Kind::Sync,
+    sync_types: &[
+        SyncType { name: "contacts", resource: CONTACTS, fields: FieldSelection::Except(&["tags"]) },
+        SyncType { name: "tags", resource: CONTACTS, fields: FieldSelection::Only(&["tags"]) },
+    ],
+    supports_direction: false,
+    feeds: &[Feed { name: "members", covers: &[CONTACTS], carries_consent: true, budget: "" }],
+    resources: &[Resource {
+        name: CONTACTS,
+        nouns: ("contact", "contacts"),
+        collection: Collection::CUSTOMERS,
+        model: "contact",
+        fields: &[
+            FieldSpec { name: "tags", kind: FieldKind::OwnedSet, owner: FieldOwner::Both },
+            FieldSpec { name: "consent.email", kind: FieldKind::Consent, owner: FieldOwner::Both },
+            FieldSpec { name: "note", kind: FieldKind::Scalar, owner: FieldOwner::Remote },
+        ],
+        consent: Some((Channel::Email, "consent.email", "email")),
+        update_needs: UpdateNeeds::Nothing,
+        matching: Matching::Taken,
+        find_max: 10,
+        depends_on: &[],
+        pullable: false,
+    }],
+    endpoints: &[],
+    quotas: &[],
+    auth: &[],
+    call_timeout: Duration::from_secs(60),
+    settle: Duration::from_secs(60),
+    concurrency: 4,
+    effects: &[MAIL],
+};
+
+#[derive(Debug)]
+pub struct ManualClock(AtomicI64);
+
+impl ManualClock {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicI64::new(1_800_000_000_000)))
+    }
+
+    pub fn advance(&self, by: Duration) {
+        self.0.fetch_add(by.as_millis() as i64, Ordering::Relaxed);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millisecond(self.0.load(Ordering::Relaxed)).unwrap()
+    }
+
+    fn sleep(&self, duration: Duration) -> std::pin::Pin<Box<dyn std::future::Future<Output = ()> + Send>> {
+        self.advance(duration);
+        Box::pin(std::future::ready(()))
+    }
+}
+
+#[derive(Debug, Default)]
+pub struct Counting(AtomicU64);
+
+impl Random for Counting {
+    fn fill(&self, buffer: &mut [u8]) {
+        let n = self.0.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        for (i, byte) in buffer.iter_mut().enumerate() {
+            *byte = n[i % 8];
+        }
+    }
+}
+
+/// The host's table.
+#[derive(Default)]
+pub struct Shop {
+    pub rows: Mutex<BTreeMap<LocalId, Record>>,
+    log: Mutex<Vec<LocalId>>,
+    pub has_feed: bool,
+    pub facts: Mutex<Vec<ConsentFact>>,
+}
+
+impl Shop {
+    pub fn put(&self, id: &str, record: Record) {
+        self.rows.lock().unwrap().insert(id.into(), record);
+        self.log.lock().unwrap().push(id.into());
+    }
+
+    pub fn edit(&self, id: &str, edit: impl FnOnce(&mut Record)) {
+        edit(self.rows.lock().unwrap().get_mut(&LocalId::new(id)).unwrap());
+        self.log.lock().unwrap().push(id.into());
+    }
+
+    pub fn delete(&self, id: &str) {
+        self.rows.lock().unwrap().remove(&LocalId::new(id));
+        self.log.lock().unwrap().push(id.into());
+    }
+
+    fn local(&self, id: &LocalId, fields: &FieldSet) -> Local {
+        let state = match self.rows.lock().unwrap().get(id) {
+            Some(record) => {
+                let mut record = record.clone();
+                record.retain(|field| fields.contains(field));
+                LocalState::Live(record)
+            }
+            None => LocalState::Deleted,
+        };
+        Local { id: id.clone(), version: None, state }
+    }
+}
+
+#[async_trait]
+impl Records for Shop {
+    async fn changes(
+        &self,
+        _: &OrganizationId,
+        _: &Collection,
+        fields: &FieldSet,
+        from: LocalFrom<'_>,
+        limit: usize,
+    ) -> Result<LocalPage> {
+        let end = self.log.lock().unwrap().len();
+        let done = LocalNext::Done(self.has_feed.then(|| Cursor::new(end.to_string())));
+        if let LocalFrom::Cursor(cursor) = from {
+            let at: usize = cursor.as_str().parse().unwrap();
+            let ids: BTreeSet<LocalId> = self.log.lock().unwrap()[at..].iter().cloned().collect();
+            return Ok(LocalPage { items: ids.iter().map(|id| self.local(id, fields)).collect(), next: done });
+        }
+        let after = if let LocalFrom::Page(token) = from { Some(LocalId::new(token.as_str())) } else { None };
+        let ids: Vec<LocalId> = self
+            .rows
+            .lock()
+            .unwrap()
+            .keys()
+            .filter(|id| after.as_ref().is_none_or(|after| *id > after))
+            .take(limit)
+            .cloned()
+            .collect();
+        let next = if ids.len() == limit { LocalNext::More(ids.last().unwrap().as_str().into()) } else { done };
+        Ok(LocalPage { items: ids.iter().map(|id| self.local(id, fields)).collect(), next })
+    }
+
+    async fn read(&self, _: &OrganizationId, _: &Collection, fields: &FieldSet, ids: &[LocalId]) -> Result<Vec<Local>> {
+        Ok(ids.iter().map(|id| self.local(id, fields)).collect())
+    }
+
+    async fn labels(&self, _: &OrganizationId, _: &Collection, ids: &[LocalId]) -> Result<Vec<Option<String>>> {
+        Ok(ids.iter().map(|id| Some(format!("Customer {id}"))).collect())
+    }
+}
+
+#[async_trait]
+impl ConsentSink for Shop {
+    async fn record(&self, _: &OrganizationId, facts: &[ConsentFact]) -> Result<()> {
+        self.facts.lock().unwrap().extend_from_slice(facts);
+        Ok(())
+    }
+}
+
+/// One member of the list there.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Member {
+    pub fields: Record,
+    pub changed: u64,
+    pub list: String,
+}
+
+/// What befalls the next pushes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// It was done, and the answer is lost.
+    LostAfter,
+    /// It was not done, and the answer is lost.
+    LostBefore,
+    /// Nothing was sent.
+    Unreachable,
+    /// Too fast, wait ten minutes.
+    Limited,
+    /// The token is dead.
+    Revoked,
+}
+
+/// The provider: members by address.
+#[derive(Debug, Default)]
+pub struct Letters {
+    pub members: Mutex<BTreeMap<String, Member>>,
+    pub tick: AtomicU64,
+    pub calls: Mutex<Vec<String>>,
+    pub writes: AtomicU64,
+    pub faults: Mutex<Vec<Fault>>,
+    pub refuse: Mutex<BTreeSet<String>>,
+    pub list: Mutex<String>,
+    pub shared: Mutex<Option<SharedKey>>,
+    pub keys_seen: Mutex<Vec<String>>,
+}
+
+impl Letters {
+    pub fn new() -> Self {
+        Self { list: Mutex::new("news".into()), ..Self::default() }
+    }
+
+    pub fn person(&self, email: &str, edit: impl FnOnce(&mut Record)) {
+        let changed = self.tick.fetch_add(1, Ordering::Relaxed) + 1;
+        let list = self.list.lock().unwrap().clone();
+        let mut members = self.members.lock().unwrap();
+        let member = members.entry(email.into()).or_insert_with(|| Member {
+            fields: Record::new().with("email", Value::text(email)),
+            changed,
+            list,
+        });
+        edit(&mut member.fields);
+        member.changed = changed;
+    }
+
+    fn remote(&self, email: &str, member: &Member) -> Remote {
+        let mut remote = Remote::live(CONTACTS, email, member.fields.clone());
+        remote.keys = NaturalKey::of("email", email).into_iter().collect();
+        remote.container = Some(member.list.as_str().into());
+        remote
+    }
+
+    fn note(&self, call: impl Into<String>) {
+        self.calls.lock().unwrap().push(call.into());
+    }
+
+    fn set(&self, op: &sync_core::Operation, id: &str) {
+        let email = op.fields.text("email").unwrap().to_lowercase();
+        let changed = self.tick.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut members = self.members.lock().unwrap();
+        let list = op.container.clone().unwrap().to_string();
+        let mut member = members.remove(id).unwrap_or(Member { fields: Record::new(), changed, list });
+        member.changed = changed;
+        for (field, value) in op.fields.iter() {
+            if op.changed.contains(field) && field.as_str() != "tags" {
+                member.fields.set(field.clone(), value.clone());
+            }
+        }
+        members.insert(email, member);
+    }
+}
+
+#[async_trait]
+impl SyncHandler for Letters {
+    fn rules(&self, _: &ResourceName) -> Rules {
+        let mut rules =
+            Rules::new(["email", "first_name", "note", "tags", "consent.email"].into_iter().map(Into::into).collect());
+        rules.match_on = vec!["email".into()];
+        rules.match_is_proof = true;
+        rules.shared_key = self.shared.lock().unwrap().unwrap_or_default();
+        rules
+    }
+
+    fn target(&self, _: &ResourceName, _: &Record) -> Target {
+        let list = self.list.lock().unwrap().clone();
+        Target { role: Role::new(list.clone()), container: Some(list.into()) }
+    }
+
+    fn containers(&self, _: &Feed) -> Vec<Option<ContainerId>> {
+        vec![Some(self.list.lock().unwrap().clone().into())]
+    }
+
+    async fn check(&self, _: &Context<'_>, check: Check) -> Result<Checked> {
+        self.note(format!("check {check:?}"));
+        let mut checked = Checked::default();
+        checked.accounts.push(("account-1".into(), "Shop".into()));
+        Ok(checked)
+    }
+
+    async fn choices(&self, _: &Context<'_>, _: Choices<'_>) -> Result<Vec<Choice>> {
+        Ok(Vec::new())
+    }
+
+    async fn pull(&self, _: &Context<'_>, request: Pull<'_>) -> Result<Page> {
+        self.note("pull");
+        let from = match request.from {
+            sync_core::From::Cursor(cursor) => cursor.as_str().parse::<u64>().unwrap(),
+            _ => 0,
+        };
+        let list = request.container.unwrap().as_str();
+        let members = self.members.lock().unwrap();
+        let changes = members
+            .iter()
+            .filter(|(_, member)| member.changed > from && member.list == list)
+            .map(|(email, member)| sync_core::Change::Upsert(Box::new(self.remote(email, member))))
+            .collect();
+        let complete = if from == 0 { sync_core::Complete::Full } else { sync_core::Complete::Delta };
+        Ok(Page::new(changes, Next::Done(self.tick.load(Ordering::Relaxed).to_string().into()), complete))
+    }
+
+    async fn find(&self, _: &Context<'_>, request: Find<'_>) -> Result<Vec<Found>> {
+        let emails: Vec<String> = match request.by {
+            FindBy::Ids(ids) => ids.iter().map(ToString::to_string).collect(),
+            FindBy::Keys(keys) => keys.iter().map(|key| key.value().to_owned()).collect(),
+            _ => return Err(Error::new(ErrorKind::Unsupported, "no markers here")),
+        };
+        self.note(format!("find {}", emails.len()));
+        let members = self.members.lock().unwrap();
+        let one = |email: &String| match members.get(email) {
+            Some(member) => Found::One(Box::new(self.remote(email, member))),
+            None => Found::Absent,
+        };
+        Ok(emails.iter().map(one).collect())
+    }
+
+    fn prepare(&self, request: Prepare<'_>) -> Result<Prepared> {
+        let op = request.op;
+        let consent = op.fields.value("consent.email").and_then(Value::as_consent).map(|consent| consent.state);
+        let mut parts = Vec::new();
+        match op.verb {
+            Verb::Create if consent < Some(ConsentState::Pending) => {
+                return Ok(Prepared::Skip(Skip::new("no-consent", "has not agreed")));
+            }
+            Verb::Create => {
+                let mut part = Part::new(0, "new", 3, Safety::ClientId);
+                if consent == Some(ConsentState::Pending) {
+                    part = part.effects(&[MAIL]);
+                }
+                parts.push(part);
+            }
+            Verb::Update if op.changed.iter().any(|field| field.as_str() != "tags") => {
+                parts.push(Part::new(0, "known", 3, Safety::Repeatable));
+            }
+            Verb::Update => {}
+            Verb::Remove => parts.push(Part::new(0, format!("archive:{}", op.local), 1, Safety::Repeatable)),
+        }
+        if let Some(sets) = op.sets.get("tags") {
+            for tag in &sets.add {
+                parts.push(Part::new(1, format!("tag:+{tag}"), 3, Safety::Repeatable).serial());
+            }
+            for tag in &sets.remove {
+                parts.push(Part::new(1, format!("tag:-{tag}"), 3, Safety::Repeatable).serial());
+            }
+        }
+        Ok(Prepared::Parts(parts))
+    }
+
+    async fn push(&self, _: &Context<'_>, request: Push<'_>) -> Result<Vec<Receipt>> {
+        let group = request.set.group;
+        self.note(format!("push {group} {}", request.set.parts.len()));
+        self.keys_seen.lock().unwrap().push(request.key.to_string());
+        let fault = {
+            let mut faults = self.faults.lock().unwrap();
+            if faults.is_empty() { None } else { Some(faults.remove(0)) }
+        };
+        match fault {
+            Some(Fault::LostBefore) => return Err(Error::new(ErrorKind::Timeout, "no answer").with_effect(Effect::Unknown)),
+            Some(Fault::Unreachable) => return Err(Error::new(ErrorKind::Unavailable, "no connection")),
+            Some(Fault::Limited) => {
+                return Err(Error::new(ErrorKind::RateLimited, "too fast")
+                    .with_retry(sync_core::Retry::After(Duration::from_secs(600))));
+            }
+            Some(Fault::Revoked) => {
+                return Err(Error::new(ErrorKind::AuthRevoked, "the token is dead").with_remedy("Connect again."));
+            }
+            _ => {}
+        }
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        let mut receipts = Vec::new();
+        for part in request.set.parts {
+            let email = part.op.fields.text("email").unwrap_or_default().to_lowercase();
+            let id = part.remote.map_or_else(|| email.clone(), ToString::to_string);
+            if self.refuse.lock().unwrap().contains(&email) {
+                receipts.push(Receipt::Refused(
+                    Error::new(ErrorKind::Refused, "the address was refused")
+                        .with_provider("FAKE", "looks fake")
+                        .with_remedy("Correct it."),
+                ));
+                continue;
+            }
+            let done = |id: &str| Receipt::Done { id: id.into(), version: None, after: None, facts: Some(Facts::new()) };
+            if group == "new" {
+                if self.members.lock().unwrap().contains_key(&email) {
+                    receipts.push(Receipt::Taken(Some(email.as_str().into())));
+                } else {
+                    self.set(part.op, &email);
+                    receipts.push(done(&email));
+                }
+            } else if group == "known" {
+                self.set(part.op, &id);
+                receipts.push(done(&email));
+            } else if let Some(tag) = group.strip_prefix("tag:") {
+                let (sign, tag) = tag.split_at(1);
+                let id = if self.members.lock().unwrap().contains_key(&id) { id } else { email };
+                self.person(&id, |fields| {
+                    let mut set = fields.value("tags").and_then(Value::as_set).cloned().unwrap_or_default();
+                    if sign == "+" {
+                        set.insert(tag.into())
+                    } else {
+                        set.remove(tag)
+                    };
+                    fields.set("tags", Value::Set(set));
+                });
+                receipts.push(done(&id));
+            } else {
+                self.members.lock().unwrap().remove(&id);
+                receipts.push(done(&id));
+            }
+        }
+        if fault == Some(Fault::LostAfter) {
+            return Err(Error::new(ErrorKind::Timeout, "no answer").with_effect(Effect::Unknown));
+        }
+        Ok(receipts)
+    }
+
+    async fn watch(&self, _: &Context<'_>, _: Watch<'_>) -> Result<Watching> {
+        Err(Error::new(ErrorKind::Unsupported, "no channels"))
+    }
+
+    fn summary(&self, _: &Facts, plan: &PlanDigest<'_>) -> Vec<String> {
+        vec![format!("adds {}", plan.creates.values().sum::<u64>())]
+    }
+}
+
+struct NoExchange;
+
+#[async_trait]
+impl Exchange for NoExchange {
+    async fn send(&self, _: Call, _: Within<'_>) -> Result<http::Response<Bytes>> {
+        Err(Error::new(ErrorKind::Internal, "this provider lives in memory"))
+    }
+}
+
+/// All of it together.
+pub struct World {
+    pub clock: Arc<ManualClock>,
+    pub store: MemoryStore,
+    pub shop: Arc<Shop>,
+    pub letters: Letters,
+    pub engine: Engine,
+}
+
+impl World {
+    pub async fn new() -> Self {
+        Self::with(Shop { has_feed: true, ..Shop::default() }, EngineConfig::default()).await
+    }
+
+    pub async fn with(shop: Shop, config: EngineConfig) -> Self {
+        let clock = ManualClock::new();
+        let store = MemoryStore::new(clock.clone());
+        let shop = Arc::new(shop);
+        let engine = Engine::new(
+            Arc::new(store.clone()),
+            HostRecords::ReadOnly(shop.clone()),
+            Some(shop.clone()),
+            clock.clone(),
+            Arc::new(Counting::default()),
+            config,
+        );
+        let world = Self { clock, store, shop, letters: Letters::new(), engine };
+        let row = ConnectionRow {
+            scope: world.request().scope(),
+            revision: 0,
+            status: ConnectionStatus::Setup,
+            account: Some("account-1".into()),
+            account_name: Some("Shop".into()),
+            settings: serde_json::json!({}),
+            approved: BTreeSet::new(),
+            standing_grants: Vec::new(),
+            created_at: world.clock.now(),
+            checked_at: None,
+            next_run_at: None,
+        };
+        assert!(world.store.put_connection(&row, None).await.unwrap());
+        world
+    }
+
+    pub fn request(&self) -> SyncRequest {
+        SyncRequest::new("blue-manta", "letters")
+    }
+
+    pub async fn run(&self, request: SyncRequest, options: RunOptions) -> SyncResult {
+        let connection = self.store.connection(&request.scope()).await.unwrap().unwrap();
+        self.engine
+            .run(RunInput {
+                descriptor: &DESCRIPTOR,
+                handler: &self.letters,
+                exchange: &NoExchange,
+                connection: &connection,
+                request: &request,
+                options: &options,
+            })
+            .await
+    }
+
+    pub async fn sync(&self) -> SyncResult {
+        self.run(self.request(), RunOptions::new()).await
+    }
+
+    /// Looks at the first plan and approves it.
+    pub async fn approve(&self) -> SyncResult {
+        let plan = self.sync().await;
+        let hash: Option<PlanHash> = plan.details.unwrap().plan_hash;
+        self.run(self.request(), RunOptions::new().approve(hash)).await
+    }
+
+    pub fn calls(&self) -> Vec<String> {
+        std::mem::take(&mut *self.letters.calls.lock().unwrap())
+    }
+}
+
+pub fn customer(email: &str) -> Record {
+    Record::new()
+        .with("email", Value::text(email))
+        .with("first_name", Value::text(email.split('@').next().unwrap()))
+        .with(
+            "consent.email",
+            Value::Consent(Consent::new(ConsentState::Granted).at(Timestamp::from_second(1_700_000_000).unwrap())),
+        )
+        .with("tags", Value::Set(BTreeSet::new()))
+        .with("notes_medical", Value::text("CANARY"))
+}
+
+pub fn consent(state: ConsentState, second: i64) -> Value {
+    Value::Consent(Consent::new(state).at(Timestamp::from_second(second).unwrap()))
+}
+
+pub fn tags(tags: &[&str]) -> Value {
+    Value::Set(tags.iter().map(|tag| (*tag).to_owned()).collect())
+}
+
+pub fn of(result: &SyncResult, name: &str) -> u64 {
+    result.details.as_ref().unwrap().outcomes.of(name)
+}
+
+pub fn remote_id(id: &str) -> RemoteId {
+    id.into()
+}
+
+pub fn account() -> AccountId {
+    "account-1".into()
+}
+
+pub fn archived() -> RemoteState {
+    RemoteState::Archived
+}
