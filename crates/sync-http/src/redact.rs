@@ -127,7 +127,8 @@ impl Redactor {
         let mut name_is_secret = false;
         while let Some(start) = rest.find('"') {
             let (before, from) = rest.split_at(start);
-            out.push_str(before);
+            // Only what isn't JSON has words outside of strings.
+            out.push_str(&self.text(before));
             let Some(len) = string_len(from) else {
                 rest = from;
                 break;

@@ -1,12 +1,12 @@
 //! Consent page, way back, first token.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use secrecy::ExposeSecret as _;
 use sha2::{Digest as _, Sha256};
 use sync_core::{AuthScheme, Credentials, Descriptor, ErrorKind, OAuthServer, Retry, TransportFault};
-use sync_http::{Client, PendingConnect};
+use sync_http::{Client, PendingConnect, system_random};
 use url::Url;
 
 use crate::support::{ACME, BASE, CLIENT_SECRET, OAUTH, Step, World, answer, scope, start, token_grant};
@@ -168,7 +168,7 @@ fn metadata_that_fails_for_a_moment_is_asked_for_again() {
 #[test]
 fn what_is_kept_meanwhile_survives_storage_and_shows_nothing() {
     let world = World::new([answer(200, TOKENS), answer(200, METADATA)]);
-    let client = world.client();
+    let client = world.builder().with_random(Arc::new(system_random())).build().unwrap();
     let (params, pending) = begin(&client, &ACME);
     let stored = serde_json::to_string(&pending).unwrap();
     assert!(!stored.contains(&params["state"]) && !stored.contains(NONCE));
