@@ -1,0 +1,139 @@
+//! Standing items: reads, and what makes them due.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use sqlx::sqlite::SqliteRow;
+use sync_core::{LocalId, OutcomeKind, QuestionId, ResourceName, Result, RunId, Scope};
+use sync_engine::{Item, ItemCount};
+
+use super::{
+    SqliteStore,
+    sql::{Columns, from_int, from_json, in_order, list, timestamp, to_int},
+};
+use crate::error::{corrupt, database};
+
+macro_rules! select_items {
+    () => {
+        "select resource, local_id, outcome, natural_key, hash, run, since_ms, attempts, due_ms, needs_grant, question \
+         from item where org = $1 and integration = $2 "
+    };
+}
+
+fn item(row: &SqliteRow) -> Result<Item> {
+    Ok(Item {
+        resource: row.text(0)?.into(),
+        local: row.text(1)?.into(),
+        outcome: from_json("outcome", row.text(2)?)?,
+        key: row.opt_text(3)?.map(str::to_owned),
+        hash: row.opt_text(4)?.map(str::parse).transpose().map_err(|_| corrupt("hash"))?,
+        run: row.text(5)?.into(),
+        since: timestamp(row.int(6)?)?,
+        attempts: from_int("item", row.int(7)?)?,
+        due: row.opt_int(8)?.map(timestamp).transpose()?,
+        needs_grant: row.opt_text(9)?.map(str::to_owned),
+        question: row.opt_text(10)?.map(QuestionId::from),
+    })
+}
+
+impl SqliteStore {
+    pub(super) async fn local_items(
+        &self,
+        scope: &Scope,
+        resource: &ResourceName,
+        ids: &[LocalId],
+    ) -> Result<Vec<Option<Item>>> {
+        const BY_LOCAL: &str =
+            concat!(select_items!(), "and resource = $3 and local_id in (select value from json_each($4))");
+        let query = sqlx::query(BY_LOCAL)
+            .bind(scope.organization.as_str())
+            .bind(scope.integration.as_str())
+            .bind(resource.as_str())
+            .bind(list(ids)?);
+        let mut found: HashMap<LocalId, Item> = HashMap::new();
+        for row in query.fetch_all(self.readers()).await.map_err(database)? {
+            let item = item(&row)?;
+            found.insert(item.local.clone(), item);
+        }
+        Ok(in_order(ids.iter(), &found))
+    }
+
+    pub(super) async fn due_items(
+        &self,
+        (scope, resource): (&Scope, &ResourceName),
+        now: Timestamp,
+        grants: &[&str],
+        after: Option<&LocalId>,
+        limit: usize,
+    ) -> Result<Vec<Item>> {
+        // Each side of the union has an index of its own; most items are neither due nor wait for a grant.
+        const DUE: &str = concat!(
+            select_items!(),
+            "and resource = $3 and local_id > $4 and local_id in (select local_id from item where org = $1 ",
+            "and integration = $2 and resource = $3 and due_ms <= $5 union select local_id from item where org = $1 ",
+            "and integration = $2 and resource = $3 and needs_grant in (select value from json_each($6))) ",
+            "order by local_id limit $7"
+        );
+        let query = sqlx::query(DUE)
+            .bind(scope.organization.as_str())
+            .bind(scope.integration.as_str())
+            .bind(resource.as_str())
+            .bind(after.map_or("", LocalId::as_str))
+            .bind(now.as_millisecond())
+            .bind(list(grants)?)
+            .bind(to_int(limit));
+        query.fetch_all(self.readers()).await.map_err(database)?.iter().map(item).collect()
+    }
+
+    pub(super) async fn page_of_items(
+        &self,
+        scope: &Scope,
+        after: Option<(&ResourceName, &LocalId)>,
+        limit: usize,
+    ) -> Result<Vec<Item>> {
+        const PAGE: &str =
+            concat!(select_items!(), "and (resource, local_id) > ($3, $4) order by resource, local_id limit $5");
+        let (resource, local) = after.map_or(("", ""), |(resource, local)| (resource.as_str(), local.as_str()));
+        let query = sqlx::query(PAGE)
+            .bind(scope.organization.as_str())
+            .bind(scope.integration.as_str())
+            .bind(resource)
+            .bind(local)
+            .bind(to_int(limit));
+        query.fetch_all(self.readers()).await.map_err(database)?.iter().map(item).collect()
+    }
+
+    pub(super) async fn counts_of_items(&self, scope: &Scope, since_run: Option<&RunId>) -> Result<Vec<ItemCount>> {
+        const COUNTS: &str = "select kind, code, count(*) from item where org = $1 and integration = $2 \
+            and ($3 is null or run = $3) group by kind, code";
+        let query = sqlx::query(COUNTS)
+            .bind(scope.organization.as_str())
+            .bind(scope.integration.as_str())
+            .bind(since_run.map(RunId::as_str));
+        let count = |row: &SqliteRow| {
+            Ok(ItemCount {
+                kind: OutcomeKind::parse(row.text(0)?).ok_or_else(|| corrupt("item"))?,
+                code: row.text(1)?.to_owned(),
+                count: from_int("count", row.int(2)?)?,
+            })
+        };
+        let rows = query.fetch_all(self.readers()).await.map_err(database)?;
+        let mut counts = rows.iter().map(count).collect::<Result<Vec<_>>>()?;
+        counts.sort_by(|a, b| (a.kind, &a.code).cmp(&(b.kind, &b.code)));
+        Ok(counts)
+    }
+
+    pub(super) async fn retry_failed(&self, scope: &Scope, ids: Option<&[LocalId]>, now: Timestamp) -> Result<u64> {
+        const RETRY: &str = "update item set due_ms = $3 where org = $1 and integration = $2 and kind = 'failed' \
+            and ($4 is null or local_id in (select value from json_each($4)))";
+        let mut tx = self.begin().await?;
+        let query = sqlx::query(RETRY)
+            .bind(scope.organization.as_str())
+            .bind(scope.integration.as_str())
+            .bind(now.as_millisecond())
+            .bind(ids.map(list).transpose()?);
+        let n_items = query.execute(&mut *tx).await.map_err(database)?.rows_affected();
+        tx.commit().await.map_err(database)?;
+        Ok(n_items)
+    }
+}

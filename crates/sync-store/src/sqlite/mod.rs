@@ -1,0 +1,237 @@
+//! The store on SQLite.
+
+mod commit;
+mod connections;
+mod grants;
+mod history;
+mod items;
+mod lease;
+mod links;
+mod links_batch;
+mod parts_batch;
+mod plan;
+mod port;
+mod questions;
+mod seen;
+pub(crate) mod sql;
+mod upkeep;
+
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use sqlx::{
+    ConnectOptions, Row, Sqlite, SqliteConnection, SqlitePool, Transaction,
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use sync_core::{Error, ErrorKind, InstallationId, Result};
+
+use self::sql::{Columns, now_ms, timestamp};
+use crate::{EmbeddedRecords, StoreKey, error::database, migrate};
+
+/// How the database is opened.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SqliteOptions {
+    /// How long a write waits for another process; 10 seconds unless told.
+    pub busy_timeout: Duration,
+    /// How many connections read at once; 3 unless told.
+    pub readers: u32,
+    /// Whether a file that isn't there is made; it is, unless told.
+    pub create: bool,
+}
+
+impl Default for SqliteOptions {
+    fn default() -> Self {
+        Self { busy_timeout: Duration::from_secs(10), readers: 3, create: true }
+    }
+}
+
+impl SqliteOptions {
+    /// With how long a write waits for another process.
+    #[must_use]
+    pub fn busy_timeout(mut self, timeout: Duration) -> Self {
+        self.busy_timeout = timeout;
+        self
+    }
+
+    /// With whether a file that isn't there is made.
+    #[must_use]
+    pub fn create(mut self, create: bool) -> Self {
+        self.create = create;
+        self
+    }
+}
+
+/// A [`sync_engine::Store`] in one SQLite file. Clones share their connections.
+#[derive(Clone)]
+pub struct SqliteStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    path: PathBuf,
+    key: StoreKey,
+    installation: InstallationId,
+    // SQLite takes one writer at a time. With one connection for it, writers of this process queue here, without polling.
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+impl SqliteStore {
+    /// Opens a database, makes it where it isn't there, and brings it up to date.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when the directory can't be written to, or the database is newer than this build;
+    /// [`ErrorKind::Corrupt`] when the file is no database; [`ErrorKind::WrongKey`] when it was made with another key;
+    /// [`ErrorKind::Store`] when it is locked, or the disk is full. Each says what to do.
+    pub async fn open(path: impl AsRef<Path>, key: StoreKey) -> Result<Self> {
+        Self::open_with(path, key, SqliteOptions::default()).await
+    }
+
+    /// Opens a database in this way.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub async fn open_with(path: impl AsRef<Path>, key: StoreKey, options: SqliteOptions) -> Result<Self> {
+        let path = path.as_ref();
+        let named = |error: Error| error.with_context("path", path.display());
+        let (writer, readers) = pools(path, &options).await.map_err(named)?;
+        let opened = async {
+            let mut conn = writer.acquire().await.map_err(database)?;
+            migrate::migrate(&mut conn).await?;
+            upkeep::check_key(&mut conn, &key).await?;
+            upkeep::installation(&mut conn).await
+        };
+        let installation = opened.await.map_err(named)?;
+        Ok(Self { inner: Arc::new(Inner { path: path.to_owned(), key, installation, writer, readers }) })
+    }
+
+    /// Closes all connections, which also folds the write-ahead log into the file.
+    pub async fn close(&self) {
+        self.inner.readers.close().await;
+        self.inner.writer.close().await;
+    }
+
+    /// Records of a host without tables of its own, in the same file.
+    pub fn records(&self) -> EmbeddedRecords {
+        EmbeddedRecords::in_store(self.clone())
+    }
+
+    /// Where the database is.
+    pub fn path(&self) -> &Path {
+        &self.inner.path
+    }
+
+    /// What is wrong with the file, by SQLite's own check; nothing when it is sound. Reads the whole file.
+    ///
+    /// # Errors
+    /// When the check itself fails.
+    pub async fn integrity(&self) -> Result<Vec<String>> {
+        let rows = sqlx::query("pragma integrity_check").fetch_all(self.readers()).await.map_err(database)?;
+        let lines = rows.iter().map(|row| Ok(row.text(0)?.to_owned())).collect::<Result<Vec<_>>>()?;
+        Ok(lines.into_iter().filter(|line| line != "ok").collect())
+    }
+
+    /// The schema of the database.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn schema_version(&self) -> Result<u32> {
+        let mut conn = self.readers().acquire().await.map_err(database)?;
+        migrate::version(&mut conn).await
+    }
+
+    /// The database's own clock, by which leases go.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn database_clock(&self) -> Result<Timestamp> {
+        let row = sqlx::query(concat!("select ", now_ms!())).fetch_one(self.readers()).await.map_err(database)?;
+        timestamp(row.try_get(0).map_err(database)?)
+    }
+
+    /// Seals all credentials anew with the newest key; returns how many were sealed with an older one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::WrongKey`] when one can't be unsealed: nothing is changed then.
+    pub async fn reseal(&self) -> Result<u64> {
+        let mut tx = self.begin().await?;
+        let n_sealed = grants::reseal(&mut tx, self.key()).await?;
+        tx.commit().await.map_err(database)?;
+        Ok(n_sealed)
+    }
+
+    pub(crate) fn key(&self) -> &StoreKey {
+        &self.inner.key
+    }
+
+    pub(crate) fn readers(&self) -> &SqlitePool {
+        &self.inner.readers
+    }
+
+    /// Begins a write: the lock is taken at once, so that nothing that is read in it can change.
+    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Sqlite>> {
+        self.inner.writer.begin_with("BEGIN IMMEDIATE").await.map_err(database)
+    }
+}
+
+async fn pools(path: &Path, options: &SqliteOptions) -> Result<(SqlitePool, SqlitePool)> {
+    if options.create {
+        create_private(path)?;
+    } else if !path.exists() {
+        return Err(Error::new(ErrorKind::Config, "there is no database").with_remedy("Check the path, or create it first."));
+    }
+    let connect = SqliteConnectOptions::new()
+        .filename(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        // FULL: a create's intent must be on disk before its first byte leaves (NORMAL may lose the last commits of a WAL
+        // with the power; <https://www.sqlite.org/pragma.html#pragma_synchronous>). It costs one fsync for each wire call.
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(options.busy_timeout)
+        .foreign_keys(true)
+        // KiB, for each connection.
+        .pragma("cache_size", "-4096")
+        .row_buffer_size(512)
+        .disable_statement_logging();
+    let pool = || SqlitePoolOptions::new().test_before_acquire(false).idle_timeout(None).max_lifetime(None);
+    let writer = pool().max_connections(1).acquire_timeout(options.busy_timeout + Duration::from_secs(20));
+    let writer = writer.connect_with(connect.clone()).await.map_err(database)?;
+    let readers = pool().max_connections(options.readers.max(1));
+    Ok((writer, readers.connect_lazy_with(connect.create_if_missing(false).pragma("query_only", "on"))))
+}
+
+/// Makes the file so that nobody else can read it: it holds personal data.
+fn create_private(path: &Path) -> Result<()> {
+    let mut file = std::fs::OpenOptions::new();
+    file.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
+    file.open(path).map(drop).map_err(|error| {
+        Error::new(ErrorKind::Config, "the database can't be opened for writing")
+            .with_remedy("Check that its directory exists and that this user may write to the directory and the file.")
+            .with_source(error)
+    })
+}
+
+/// Names the file and no more.
+impl fmt::Debug for SqliteStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteStore").field("path", &self.inner.path).finish_non_exhaustive()
+    }
+}
+
+/// The number of a run, which is given where it has none yet.
+async fn number_run(conn: &mut SqliteConnection, scope: &sync_core::Scope, run: &sync_core::RunId) -> Result<i64> {
+    let insert = concat!(
+        "insert into run_number (org, integration, run, created_ms) values ($1, $2, $3, ",
+        now_ms!(),
+        ") on conflict (org, integration, run) do update set run = excluded.run returning id"
+    );
+    let query = sqlx::query(insert).bind(scope.organization.as_str()).bind(scope.integration.as_str()).bind(run.as_str());
+    query.fetch_one(conn).await.map_err(database)?.int(0)
+}

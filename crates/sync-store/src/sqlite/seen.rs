@@ -1,0 +1,99 @@
+//! What a feed showed in a run.
+
+use std::collections::{HashMap, HashSet};
+
+use sync_core::{ContainerId, Remote, RemoteId, ResourceName, Result, RunId, Scope};
+use sync_engine::{Lease, Seen};
+
+use super::{
+    SqliteStore, number_run,
+    plan::of_run,
+    sql::{Columns, Insert, Values, from_json, in_order, list, run_id, to_int, to_json},
+};
+use crate::error::database;
+
+impl SqliteStore {
+    pub(super) async fn add_seen(&self, lease: &Lease, run: &RunId, rows: &[Seen]) -> Result<()> {
+        const ADD: Insert = Insert {
+            head: "insert into seen (run_id, resource, remote_id, container, natural_key, body)",
+            n_values: 6,
+            tail: "on conflict (run_id, resource, remote_id) do update set container = excluded.container, \
+                natural_key = excluded.natural_key, body = excluded.body",
+        };
+        let mut tx = self.begin_leased(lease).await?;
+        let number = number_run(&mut tx, &lease.scope, run).await?;
+        // One row for each record in one statement: the last one said.
+        let mut known = HashSet::new();
+        let mut last: Vec<&Seen> =
+            rows.iter().rev().filter(|row| known.insert((&row.remote.resource, &row.remote.id))).collect();
+        last.reverse();
+        let bind = |row: &&Seen, values: &mut Values| {
+            values
+                .int(number)
+                .text(row.remote.resource.as_str())
+                .text(row.remote.id.as_str())
+                .opt_text(row.remote.container.as_ref().map(ContainerId::as_str))
+                .opt_text(row.key.as_deref())
+                .text(to_json(&row.remote)?);
+            Ok(())
+        };
+        ADD.rows(&mut tx, &last, bind).await?;
+        tx.commit().await.map_err(database)
+    }
+
+    pub(super) async fn drop_scratch(&self, lease: &Lease, run: &RunId, plan: bool) -> Result<()> {
+        const SEEN: &str = concat!("delete from seen where run_id = ", run_id!());
+        const PLAN: [&str; 3] = [
+            concat!("delete from plan_part where run_id = ", run_id!()),
+            concat!("delete from plan_spec where run_id = ", run_id!()),
+            concat!("delete from plan_op where run_id = ", run_id!()),
+        ];
+        let mut tx = self.begin_leased(lease).await?;
+        for sql in std::iter::once(SEEN).chain(PLAN.into_iter().filter(|_| plan)) {
+            of_run(sql, &lease.scope, run).execute(&mut *tx).await.map_err(database)?;
+        }
+        tx.commit().await.map_err(database)
+    }
+
+    pub(super) async fn seen_with_keys(
+        &self,
+        (scope, run): (&Scope, &RunId),
+        resource: &ResourceName,
+        container: Option<&ContainerId>,
+        keys: &[String],
+    ) -> Result<Vec<Vec<Remote>>> {
+        const BY_KEY: &str = concat!(
+            "select natural_key, body from seen where run_id = ",
+            run_id!(),
+            " and resource = $4 and container is not distinct from $5 ",
+            "and natural_key in (select value from json_each($6)) order by natural_key, remote_id"
+        );
+        let query = of_run(BY_KEY, scope, run)
+            .bind(resource.as_str())
+            .bind(container.map(ContainerId::as_str))
+            .bind(list(keys)?);
+        let mut found: HashMap<String, Vec<Remote>> = HashMap::new();
+        for row in query.fetch_all(self.readers()).await.map_err(database)? {
+            found.entry(row.text(0)?.to_owned()).or_default().push(from_json("seen", row.text(1)?)?);
+        }
+        Ok(in_order(keys.iter(), &found).into_iter().map(Option::unwrap_or_default).collect())
+    }
+
+    pub(super) async fn page_of_seen(
+        &self,
+        scope: &Scope,
+        run: &RunId,
+        after: Option<(&ResourceName, &RemoteId)>,
+        limit: usize,
+    ) -> Result<Vec<Remote>> {
+        const PAGE: &str = concat!(
+            "select body from seen where run_id = ",
+            run_id!(),
+            " and (resource, remote_id) > ($4, $5) order by resource, remote_id limit $6"
+        );
+        let (resource, id) = after.map_or(("", ""), |(resource, id)| (resource.as_str(), id.as_str()));
+        let query = of_run(PAGE, scope, run).bind(resource).bind(id).bind(to_int(limit));
+        let rows = query.fetch_all(self.readers()).await.map_err(database)?;
+        rows.iter().map(|row| from_json("seen", row.text(0)?)).collect()
+    }
+}

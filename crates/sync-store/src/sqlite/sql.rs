@@ -1,0 +1,174 @@
+//! Small tools for writing and reading rows.
+
+use serde::{Serialize, de::DeserializeOwned};
+use sqlx::{Arguments, AssertSqlSafe, Row, SqliteConnection, sqlite::SqliteArguments, sqlite::SqliteRow};
+use sync_core::{Error, ErrorKind, Result};
+
+use crate::error::{corrupt, database};
+
+/// The database's own clock, in milliseconds.
+macro_rules! now_ms {
+    () => {
+        "cast(round(unixepoch('subsec') * 1000) as integer)"
+    };
+}
+/// The number of the run that the first three parameters name.
+macro_rules! run_id {
+    () => {
+        "(select id from run_number where org = $1 and integration = $2 and run = $3)"
+    };
+}
+pub(crate) use {now_ms, run_id};
+
+/// How many rows go into one statement: few shapes, so that all stay prepared, and few enough variables for any SQLite
+/// (32,766. Source: <https://www.sqlite.org/limits.html>).
+const CHUNKS: [usize; 3] = [128, 16, 1];
+
+/// One statement that writes any number of rows.
+pub(crate) struct Insert {
+    /// Up to the values: `insert into t (a, b)`.
+    pub(crate) head: &'static str,
+    /// How many values a row has.
+    pub(crate) n_values: usize,
+    /// What comes after them: `on conflict …`.
+    pub(crate) tail: &'static str,
+}
+
+impl Insert {
+    /// Writes the rows; returns how many were inserted or changed.
+    pub(crate) async fn rows<R>(
+        &self,
+        conn: &mut SqliteConnection,
+        mut rows: &[R],
+        bind: impl Fn(&R, &mut Values) -> Result<()>,
+    ) -> Result<u64> {
+        let mut n_written = 0;
+        while !rows.is_empty() {
+            let n_rows = CHUNKS.into_iter().find(|n_rows| *n_rows <= rows.len()).unwrap_or(1);
+            let (chunk, rest) = rows.split_at(n_rows);
+            rows = rest;
+            let mut values = Values::default();
+            values.args.reserve(n_rows * self.n_values, 0);
+            for row in chunk {
+                bind(row, &mut values)?;
+            }
+            // Safe: the text varies in the number of its rows alone.
+            let query = sqlx::query_with(AssertSqlSafe(self.text(n_rows)), values.finish()?);
+            n_written += query.execute(&mut *conn).await.map_err(database)?.rows_affected();
+        }
+        Ok(n_written)
+    }
+
+    fn text(&self, n_rows: usize) -> String {
+        let row = format!("({})", vec!["?"; self.n_values].join(","));
+        format!("{} values {} {}", self.head, vec![row; n_rows].join(","), self.tail)
+    }
+}
+
+/// Collects the values of a statement in order.
+#[derive(Default)]
+pub(crate) struct Values {
+    args: SqliteArguments,
+    failed: Option<sqlx::error::BoxDynError>,
+}
+
+impl Values {
+    pub(crate) fn text(&mut self, text: impl Into<String>) -> &mut Self {
+        let added = self.args.add(text.into());
+        self.note(added)
+    }
+
+    pub(crate) fn opt_text(&mut self, text: Option<impl Into<String>>) -> &mut Self {
+        let added = self.args.add(text.map(Into::into));
+        self.note(added)
+    }
+
+    pub(crate) fn int(&mut self, number: i64) -> &mut Self {
+        let added = self.args.add(number);
+        self.note(added)
+    }
+
+    pub(crate) fn opt_int(&mut self, number: Option<i64>) -> &mut Self {
+        let added = self.args.add(number);
+        self.note(added)
+    }
+
+    fn note(&mut self, added: Result<(), sqlx::error::BoxDynError>) -> &mut Self {
+        self.failed = self.failed.take().or(added.err());
+        self
+    }
+
+    fn finish(self) -> Result<SqliteArguments> {
+        match self.failed {
+            None => Ok(self.args),
+            Some(error) => Err(Error::new(ErrorKind::Internal, "a value could not be bound").with_source(error)),
+        }
+    }
+}
+
+/// Reads columns by their place.
+pub(crate) trait Columns {
+    fn text(&self, i: usize) -> Result<&str>;
+    fn opt_text(&self, i: usize) -> Result<Option<&str>>;
+    fn int(&self, i: usize) -> Result<i64>;
+    fn opt_int(&self, i: usize) -> Result<Option<i64>>;
+    fn opt_bytes(&self, i: usize) -> Result<Option<Vec<u8>>>;
+}
+
+impl Columns for SqliteRow {
+    fn text(&self, i: usize) -> Result<&str> {
+        self.try_get(i).map_err(database)
+    }
+
+    fn opt_text(&self, i: usize) -> Result<Option<&str>> {
+        self.try_get(i).map_err(database)
+    }
+
+    fn int(&self, i: usize) -> Result<i64> {
+        self.try_get(i).map_err(database)
+    }
+
+    fn opt_int(&self, i: usize) -> Result<Option<i64>> {
+        self.try_get(i).map_err(database)
+    }
+
+    fn opt_bytes(&self, i: usize) -> Result<Option<Vec<u8>>> {
+        self.try_get(i).map_err(database)
+    }
+}
+
+/// A structure as it is stored.
+pub(crate) fn to_json(value: &impl Serialize) -> Result<String> {
+    serde_json::to_string(value)
+        .map_err(|error| Error::new(ErrorKind::Internal, "a row could not be written as JSON").with_source(error))
+}
+
+/// A structure as it was stored. The cause is left out: it may quote content.
+pub(crate) fn from_json<T: DeserializeOwned>(what: &'static str, text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|_| corrupt(what))
+}
+
+/// Texts as one parameter.
+pub(crate) fn list<T: AsRef<str>>(texts: &[T]) -> Result<String> {
+    to_json(&texts.iter().map(AsRef::as_ref).collect::<Vec<&str>>())
+}
+
+pub(crate) fn to_int(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}
+
+pub(crate) fn from_int<T: TryFrom<i64>>(what: &'static str, number: i64) -> Result<T> {
+    T::try_from(number).map_err(|_| corrupt(what))
+}
+
+pub(crate) fn timestamp(ms: i64) -> Result<jiff::Timestamp> {
+    jiff::Timestamp::from_millisecond(ms).map_err(|_| corrupt("time"))
+}
+
+/// The answers in the order of the questions.
+pub(crate) fn in_order<'a, K: std::hash::Hash + Eq + ?Sized + 'a, V: Clone>(
+    ids: impl Iterator<Item = &'a K>,
+    found: &std::collections::HashMap<impl std::borrow::Borrow<K> + std::hash::Hash + Eq, V>,
+) -> Vec<Option<V>> {
+    ids.map(|id| found.get(id).cloned()).collect()
+}

@@ -1,0 +1,243 @@
+//! What is checked at the start, and what is taken away in the end.
+
+use jiff::Timestamp;
+use sqlx::{SqliteConnection, sqlite::SqliteRow};
+use sync_core::{Error, ErrorKind, InstallationId, LocalId, OrganizationId, Outcome, ResourceName, Result, Scope};
+use sync_engine::{Erased, Pruned, Retention};
+
+use super::{
+    SqliteStore,
+    sql::{Columns, from_json, list, now_ms, to_int, to_json},
+};
+use crate::{StoreKey, error::database};
+
+/// Milliseconds of a day.
+const DAY_MS: i64 = 86_400_000;
+/// Days after which a counter's window is of no use to anybody: beyond the longest quota, a month.
+const COUNTER_DAYS: i64 = 40;
+
+/// Refuses a key that can't read what is there, and notes a new one.
+pub(super) async fn check_key(conn: &mut SqliteConnection, key: &StoreKey) -> Result<()> {
+    // Suppressions outlive the grants, and can't be looked up without the key that they were hashed with.
+    const NEEDED: &str = "select id from (select id from store_key order by rowid desc limit 1) union \
+        select key_id from credential union select key_id from suppression";
+    let needed = sqlx::query(NEEDED).fetch_all(&mut *conn).await.map_err(database)?;
+    for row in &needed {
+        let id = row.text(0)?;
+        if key.ids().all(|known| known != id) {
+            return Err(Error::new(ErrorKind::WrongKey, "this is not the key that the database was made with")
+                .with_context("needed", id)
+                .with_remedy("Use the key of that fingerprint; after a change of keys, keep the older one below the newer."));
+        }
+    }
+    let newest = key.ids().next().unwrap_or_default();
+    sqlx::query(concat!("insert into store_key (id, since_ms) values ($1, ", now_ms!(), ") on conflict (id) do nothing"))
+        .bind(newest)
+        .execute(conn)
+        .await
+        .map_err(database)?;
+    Ok(())
+}
+
+/// Which store this is; made with the first opening.
+pub(super) async fn installation(conn: &mut SqliteConnection) -> Result<InstallationId> {
+    const FIRST: &str = "insert into meta (name, value) values ('installation', lower(hex(randomblob(16)))) \
+        on conflict (name) do nothing";
+    sqlx::query(FIRST).execute(&mut *conn).await.map_err(database)?;
+    let row = sqlx::query("select value from meta where name = 'installation'").fetch_one(conn).await.map_err(database)?;
+    Ok(row.text(0)?.into())
+}
+
+impl SqliteStore {
+    pub(super) async fn prune_old(&self, now: Timestamp, retention: &Retention, limit: usize) -> Result<Pruned> {
+        const OUTCOMES: &str =
+            "delete from outcome where id in (select id from outcome where at_ms < $1 order by at_ms limit $2)";
+        const RUNS: &str = "delete from run where rowid in (select r.rowid from run r left join run_number n on n.org = r.org \
+            and n.integration = r.integration and n.run = r.run where r.started_ms < $1 \
+            and not exists (select 1 from plan_op where run_id = n.id) and not exists (select 1 from seen where run_id = n.id) \
+            and not exists (select 1 from outcome where run_id = n.id) limit $2)";
+        const NUMBERS: &str = "delete from run_number where id in (select n.id from run_number n where n.created_ms < $1 \
+            and not exists (select 1 from plan_op where run_id = n.id) and not exists (select 1 from seen where run_id = n.id) \
+            and not exists (select 1 from outcome where run_id = n.id) limit $2)";
+        const FACTS: &str = "delete from consent_fact where id in (select id from consent_fact \
+            where taken_ms is not null and taken_ms < $1 limit $2)";
+        const COUNTERS: &str = "delete from counter where (name, window_ms) in \
+            (select name, window_ms from counter where window_ms < $1 limit $2)";
+        let before = |days: u32| now.as_millisecond().saturating_sub(i64::from(days).saturating_mul(DAY_MS));
+        let (outcomes, limit) = (before(retention.outcomes_days), to_int(limit));
+        let mut tx = self.begin().await?;
+        let pruned = Pruned {
+            operations: prune_plans(&mut tx, before(retention.plans_days), limit).await?,
+            outcomes: delete(&mut tx, OUTCOMES, outcomes, limit).await?,
+            runs: delete(&mut tx, RUNS, outcomes, limit).await?,
+            facts: delete(&mut tx, FACTS, before(retention.facts_days), limit).await?,
+        };
+        delete(&mut tx, NUMBERS, outcomes, limit).await?;
+        delete(&mut tx, COUNTERS, now.as_millisecond().saturating_sub(COUNTER_DAYS * DAY_MS), limit).await?;
+        tx.commit().await.map_err(database)?;
+        Ok(pruned)
+    }
+
+    pub(super) async fn forget_record(&self, scope: &Scope, resource: &ResourceName, local: &LocalId) -> Result<Erased> {
+        const REMOTES: &str = "select distinct remote_id from link where org = $1 and integration = $2 and resource = $3 \
+            and local_id = $4 and remote_id is not null";
+        const BASES: &str = "update link set base = null where org = $1 and integration = $2 and resource = $3 \
+            and local_id = $4 and base is not null";
+        const KEYS: &str = "update link set natural_key = null where org = $1 and integration = $2 and resource = $3 \
+            and local_id = $4";
+        const SEEN: &str = "delete from seen where run_id in (select id from run_number where org = $1 and integration = $2) \
+            and resource = $3 and remote_id in (select value from json_each($5))";
+        const FACTS: &str = "delete from consent_fact where org = $1 and integration = $2 and local_id = $4 \
+            and taken_ms is not null and $3 is not null";
+        let mut tx = self.begin().await?;
+        let record = Forgotten { scope, resource, local };
+        let rows = record.query(REMOTES).fetch_all(&mut *tx).await.map_err(database)?;
+        let remotes = rows.iter().map(|row| Ok(row.text(0)?.to_owned())).collect::<Result<Vec<_>>>()?;
+        let erased = Erased {
+            bases: record.query(BASES).execute(&mut *tx).await.map_err(database)?.rows_affected(),
+            operations: record.operations(&mut tx).await?,
+            outcomes: record.outcomes(&mut tx, &remotes).await?,
+            questions: record.questions(&mut tx).await?,
+        };
+        record.query(KEYS).execute(&mut *tx).await.map_err(database)?;
+        record.query(SEEN).bind(list(&remotes)?).execute(&mut *tx).await.map_err(database)?;
+        record.query(FACTS).execute(&mut *tx).await.map_err(database)?;
+        record.item(&mut tx).await?;
+        tx.commit().await.map_err(database)?;
+        Ok(erased)
+    }
+
+    pub(super) async fn claim_digest_of(&self, organization: &OrganizationId, day: &str) -> Result<bool> {
+        const CLAIM: &str = "insert into digest_claim (org, day) values ($1, $2) on conflict (org, day) do nothing";
+        let mut tx = self.begin().await?;
+        let query = sqlx::query(CLAIM).bind(organization.as_str()).bind(day);
+        let n_rows = query.execute(&mut *tx).await.map_err(database)?.rows_affected();
+        tx.commit().await.map_err(database)?;
+        Ok(n_rows == 1)
+    }
+}
+
+async fn delete(conn: &mut SqliteConnection, sql: &'static str, before_ms: i64, limit: i64) -> Result<u64> {
+    let query = sqlx::query(sql).bind(before_ms).bind(limit);
+    Ok(query.execute(conn).await.map_err(database)?.rows_affected())
+}
+
+/// Operations go first, the rest of a plan and its scratch when it has none left. An operation with a part that is sent
+/// (1) has a call without an answer: it stays.
+async fn prune_plans(conn: &mut SqliteConnection, before_ms: i64, limit: i64) -> Result<u64> {
+    const OLD: &str = "select n.id from run_number n left join run r on r.org = n.org and r.integration = n.integration \
+        and r.run = n.run where coalesce(r.started_ms, n.created_ms) < $1 \
+        and (exists (select 1 from plan_op where run_id = n.id) or exists (select 1 from seen where run_id = n.id)) \
+        order by n.id";
+    const OPERATIONS: &str = "delete from plan_op where rowid in (select o.rowid from plan_op o where o.run_id = $1 \
+        and not exists (select 1 from plan_part p where p.run_id = o.run_id and p.seq = o.seq and p.state = 1) limit $2)";
+    const PARTS: &str =
+        "delete from plan_part where run_id = $1 and seq not in (select seq from plan_op where run_id = $1)";
+    const REST: [&str; 2] = [
+        "delete from seen where run_id = $1 and not exists (select 1 from plan_op where run_id = $1)",
+        "delete from plan_spec where run_id = $1 and not exists (select 1 from plan_op where run_id = $1)",
+    ];
+    let mut n_operations = 0;
+    for run in sqlx::query(OLD).bind(before_ms).fetch_all(&mut *conn).await.map_err(database)? {
+        let run = run.int(0)?;
+        let n_left = limit.saturating_sub(to_int(n_operations));
+        n_operations += delete(conn, OPERATIONS, run, n_left).await?;
+        for sql in std::iter::once(PARTS).chain(REST) {
+            sqlx::query(sql).bind(run).execute(&mut *conn).await.map_err(database)?;
+        }
+    }
+    Ok(n_operations)
+}
+
+/// The record that is forgotten.
+struct Forgotten<'a> {
+    scope: &'a Scope,
+    resource: &'a ResourceName,
+    local: &'a LocalId,
+}
+
+impl Forgotten<'_> {
+    /// A statement about it: its first four parameters.
+    fn query<'q>(&self, sql: &'static str) -> sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments> {
+        sqlx::query(sql)
+            .bind(self.scope.organization.to_string())
+            .bind(self.scope.integration.to_string())
+            .bind(self.resource.to_string())
+            .bind(self.local.to_string())
+    }
+
+    async fn operations(&self, conn: &mut SqliteConnection) -> Result<u64> {
+        const FIND: &str = "select o.run_id, o.seq from plan_op o where o.run_id in \
+            (select id from run_number where org = $1 and integration = $2) and o.resource = $3 and o.local_id = $4 \
+            and not exists (select 1 from plan_part p where p.run_id = o.run_id and p.seq = o.seq and p.state = 1)";
+        const DELETE: [&str; 2] = [
+            "delete from plan_part where (run_id, seq) in (select value ->> 0, value ->> 1 from json_each($1))",
+            "delete from plan_op where (run_id, seq) in (select value ->> 0, value ->> 1 from json_each($1))",
+        ];
+        let rows = self.query(FIND).fetch_all(&mut *conn).await.map_err(database)?;
+        let found = rows.iter().map(|row| Ok([row.int(0)?, row.int(1)?])).collect::<Result<Vec<_>>>()?;
+        for sql in DELETE {
+            sqlx::query(sql).bind(to_json(&found)?).execute(&mut *conn).await.map_err(database)?;
+        }
+        Ok(found.len() as u64)
+    }
+
+    async fn outcomes(&self, conn: &mut SqliteConnection, remotes: &[String]) -> Result<u64> {
+        const FIND: &str = "select id, body from outcome where org = $1 and integration = $2 and resource = $3 \
+            and (local_id = $4 or (local_id is null and remote_id in (select value from json_each($5))))";
+        let rows = self.query(FIND).bind(list(remotes)?).fetch_all(&mut *conn).await.map_err(database)?;
+        let mut n_blanked = 0;
+        for row in &rows {
+            if let Some(body) = blanked(row, 1)? {
+                let update = sqlx::query("update outcome set body = $2 where id = $1").bind(row.int(0)?).bind(body);
+                n_blanked += update.execute(&mut *conn).await.map_err(database)?.rows_affected();
+            }
+        }
+        Ok(n_blanked)
+    }
+
+    async fn questions(&self, conn: &mut SqliteConnection) -> Result<u64> {
+        const FIND: &str = "select id from question where org = $1 and integration = $2 and body ->> '$.resource' = $3 \
+            and exists (select 1 from json_each(body, '$.locals') l where l.value = $4)";
+        const DELETE: &str =
+            "delete from question where org = $1 and integration = $2 and id in (select value from json_each($3))";
+        const DUE: &str = concat!(
+            "update item set question = null, due_ms = ",
+            now_ms!(),
+            " where org = $1 and integration = $2 and question in (select value from json_each($3))"
+        );
+        let rows = self.query(FIND).fetch_all(&mut *conn).await.map_err(database)?;
+        let found = rows.iter().map(|row| Ok(row.text(0)?.to_owned())).collect::<Result<Vec<_>>>()?;
+        for sql in [DELETE, DUE] {
+            let query = sqlx::query(sql)
+                .bind(self.scope.organization.as_str())
+                .bind(self.scope.integration.as_str())
+                .bind(list(&found)?);
+            query.execute(&mut *conn).await.map_err(database)?;
+        }
+        Ok(found.len() as u64)
+    }
+
+    async fn item(&self, conn: &mut SqliteConnection) -> Result<()> {
+        const FIND: &str =
+            "select outcome from item where org = $1 and integration = $2 and resource = $3 and local_id = $4";
+        const BLANK: &str = "update item set natural_key = null, outcome = coalesce($5, outcome) where org = $1 \
+            and integration = $2 and resource = $3 and local_id = $4";
+        if let Some(row) = self.query(FIND).fetch_optional(&mut *conn).await.map_err(database)? {
+            self.query(BLANK).bind(blanked(&row, 0)?).execute(conn).await.map_err(database)?;
+        }
+        Ok(())
+    }
+}
+
+/// An outcome without its words; `None` where it has none.
+fn blanked(row: &SqliteRow, i: usize) -> Result<Option<String>> {
+    let mut outcome: Outcome = from_json("outcome", row.text(i)?)?;
+    if outcome.message.is_empty() && outcome.remedy.is_none() && outcome.provider_message.is_none() {
+        return Ok(None);
+    }
+    outcome.message.clear();
+    outcome.remedy = None;
+    outcome.provider_message = None;
+    to_json(&outcome).map(Some)
+}
