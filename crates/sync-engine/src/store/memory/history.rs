@@ -99,7 +99,7 @@ pub(super) fn prune(state: &mut State, now: Timestamp, retention: &Retention, li
         old.iter().for_each(|number| drop(data.outcomes.remove(number)));
         let old = data.runs.values().filter(|row| {
             row.started_at.as_millisecond() < outcomes
-                && !data.plans.contains_key(&row.id)
+                && data.plans.get(&row.id).is_none_or(|plan| plan.operations.is_empty() && plan.seen.is_empty())
                 && data.outcomes.values().all(|(run, _)| *run != row.id)
         });
         let old: Vec<_> = old.map(|row| row.id.clone()).take(limit.saturating_sub(pruned.runs as usize)).collect();
