@@ -179,9 +179,7 @@ impl FromStr for Fault {
             "reordered-pages" => FaultKind::ReorderedPages,
             "duplicate" => FaultKind::Duplicate,
             _ => match name.parse() {
-                Ok(status) if (400..=599).contains(&status) => {
-                    FaultKind::Status { status, retry: None, committed: false }
-                }
+                Ok(status) if (400..=599).contains(&status) => FaultKind::Status { status, retry: None, committed: false },
                 _ => return Err(FaultError(format!("unknown fault `{name}`; there are {KINDS}"))),
             },
         };
@@ -302,10 +300,7 @@ mod tests {
     #[test]
     fn faults_read_as_documented() {
         let fault: Fault = "502:0.1:writes:commit:retry-after=7".parse().expect("a fault");
-        assert_eq!(
-            fault.kind,
-            FaultKind::Status { status: 502, retry: Some(RetryAfter::Seconds(7)), committed: true }
-        );
+        assert_eq!(fault.kind, FaultKind::Status { status: 502, retry: Some(RetryAfter::Seconds(7)), committed: true });
         assert_eq!((fault.chance, fault.writes), (Some(0.1), Some(true)));
         let fault: Fault = "slow-commit:nth=1:lag=40s".parse().expect("a fault");
         assert_eq!(fault.kind, FaultKind::SlowCommit { lag: Some(Duration::from_secs(40)) });

@@ -43,7 +43,7 @@ mod sandbox;
 mod serve;
 
 pub use double::Double;
-pub use fault::{Fault, FaultError, FaultKind};
+pub use fault::{Fault, FaultError, FaultKind, RetryAfter};
 pub use in_process::InProcess;
 pub use mailchimp::{
     AccountSeed, AudienceSeed, BatchTags, Mailchimp, MailchimpSeed, MemberSeed, MergeFieldSeed, OAuthClientSeed, Quirks,

@@ -82,7 +82,8 @@ mod tests {
 
     #[test]
     fn only_keeps_named_members_of_members() {
-        let answer = json!({"members": [{"id": "a", "status": "x", "stats": {"n": 1, "m": 2}}], "total_items": 1, "list_id": "l"});
+        let answer =
+            json!({"members": [{"id": "a", "status": "x", "stats": {"n": 1, "m": 2}}], "total_items": 1, "list_id": "l"});
         assert_eq!(
             Mask::only("members.id, members.stats.n,total_items").apply(answer),
             json!({"members": [{"id": "a", "stats": {"n": 1}}], "total_items": 1})
@@ -92,10 +93,7 @@ mod tests {
     #[test]
     fn except_drops_named_members_of_members() {
         let answer = json!({"members": [{"id": "a", "_links": []}], "_links": [], "total_items": 1});
-        assert_eq!(
-            Mask::except("members._links,_links").apply(answer),
-            json!({"members": [{"id": "a"}], "total_items": 1})
-        );
+        assert_eq!(Mask::except("members._links,_links").apply(answer), json!({"members": [{"id": "a"}], "total_items": 1}));
     }
 
     #[test]

@@ -264,7 +264,8 @@ impl Sandbox {
 impl Inner {
     /// Does the late calls that are due by now.
     fn settle(&mut self, now: Timestamp) {
-        while let Some(next) = self.late.iter().enumerate().filter(|(_, late)| late.due <= now).min_by_key(|(_, late)| late.due)
+        while let Some(next) =
+            self.late.iter().enumerate().filter(|(_, late)| late.due <= now).min_by_key(|(_, late)| late.due)
         {
             let late = self.late.remove(next.0);
             let done = self.double.handle(&late.request, late.due);
@@ -278,8 +279,7 @@ impl Inner {
         let in_flight = self.busy.len();
         let mut wait = self.options.latency;
         let mut until = clock::later(now, wait);
-        let refused =
-            if self.options.enforce_quotas { self.double.over_quota(&request, in_flight, now) } else { None };
+        let refused = if self.options.enforce_quotas { self.double.over_quota(&request, in_flight, now) } else { None };
         if let Some(refused) = refused {
             self.log.over_quota += 1;
             let reply = Reply::Answer(refused);
@@ -403,8 +403,7 @@ impl Inner {
             query: uri.query().filter(|_| !is_sign_in).unwrap_or_default().to_owned(),
             status: reply.status(),
             fault: fault.map(FaultKind::name),
-            body: (self.options.keep_bodies && !is_sign_in)
-                .then(|| String::from_utf8_lossy(request.body()).into_owned()),
+            body: (self.options.keep_bodies && !is_sign_in).then(|| String::from_utf8_lossy(request.body()).into_owned()),
         };
         self.log.add(entry, until, request.body().len(), reply.n_bytes());
     }

@@ -51,9 +51,9 @@ async fn handle(State(sandbox): State<Sandbox>, request: Request) -> Response<Bo
             parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(body.len()));
             Response::from_parts(parts, breaking(body.slice(..n_sent.min(body.len()))))
         }
-        Reply::Endless(response) => response.map(|body| {
-            Body::from_stream(stream::repeat_with(move || Ok::<_, Infallible>(body.clone())))
-        }),
+        Reply::Endless(response) => {
+            response.map(|body| Body::from_stream(stream::repeat_with(move || Ok::<_, Infallible>(body.clone()))))
+        }
     }
 }
 

@@ -8,8 +8,8 @@ use super::{
     World,
     audience::Audience,
     input::{self, Kind, Query},
+    listing::collection,
     member::{self, Status, links},
-    members::collection,
     merge::{self, MergeField},
     problem::Problem,
     seed::{AccountSeed, MergeFieldSeed},
@@ -131,10 +131,20 @@ pub(super) fn merge_fields(world: &World, audience: &Audience, query: &str) -> A
         .take(count)
         .map(|field| item_mask.apply(field.render(&audience.id, field_links(world, audience, field.id))))
         .collect();
-    Ok(collection("merge_fields", &fields, Some(&audience.id), all.len(), &mask, links(&world.root, &[
-        ("self", "GET", &format!("/lists/{}/merge-fields", audience.id)),
-        ("parent", "GET", &format!("/lists/{}", audience.id)),
-    ])))
+    Ok(collection(
+        "merge_fields",
+        &fields,
+        Some(&audience.id),
+        all.len(),
+        &mask,
+        links(
+            &world.root,
+            &[
+                ("self", "GET", &format!("/lists/{}/merge-fields", audience.id)),
+                ("parent", "GET", &format!("/lists/{}", audience.id)),
+            ],
+        ),
+    ))
 }
 
 /// Longest tag of a merge field, in characters.
@@ -198,10 +208,20 @@ const SOURCES: &[&str] = &["user", "admin", "api"];
 pub(super) fn webhooks(world: &World, audience: &Audience, query: &str) -> Answer {
     Query::parse(query, &[])?;
     let webhooks: Vec<&Value> = audience.webhooks.values().collect();
-    Ok(collection("webhooks", &webhooks, Some(&audience.id), webhooks.len(), &Mask::All, links(&world.root, &[
-        ("self", "GET", &format!("/lists/{}/webhooks", audience.id)),
-        ("parent", "GET", &format!("/lists/{}", audience.id)),
-    ])))
+    Ok(collection(
+        "webhooks",
+        &webhooks,
+        Some(&audience.id),
+        webhooks.len(),
+        &Mask::All,
+        links(
+            &world.root,
+            &[
+                ("self", "GET", &format!("/lists/{}/webhooks", audience.id)),
+                ("parent", "GET", &format!("/lists/{}", audience.id)),
+            ],
+        ),
+    ))
 }
 
 /// `POST /lists/{list_id}/webhooks`. The address is not called: a double does no I/O.

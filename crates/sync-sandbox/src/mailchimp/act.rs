@@ -7,9 +7,9 @@ use super::{
     Mailchimp,
     audience::{Audience, Seat},
     member::{Key, Member, Status, Stop},
-    members,
     merge::MergeField,
     seed::MergeFieldSeed,
+    write,
 };
 
 /// One action, as the body of `POST /_sandbox/act`: `{"do": "unsubscribe", "list": "…", "email": "…"}`.
@@ -77,7 +77,7 @@ pub(super) fn act(this: &mut Mailchimp, action: &Value) -> Result<Value, String>
             member.reason = reason;
         })?,
         Action::UnsubscribeByAdmin { list, email } => change(this, &list, &email, |member, now| {
-            members::set_status(member, Status::Unsubscribed, now);
+            write::set_status(member, Status::Unsubscribed, now);
         })?,
         Action::Subscribe { list, email } => subscribe(this, &list, &email)?,
         Action::Confirm { list, email } => {
@@ -87,12 +87,12 @@ pub(super) fn act(this: &mut Mailchimp, action: &Value) -> Result<Value, String>
             }
             change(this, &list, &email, |member, now| {
                 member.stop = None;
-                members::set_status(member, Status::Subscribed, now);
+                write::set_status(member, Status::Subscribed, now);
             })?;
             this.world.automation();
         }
         Action::Clean { list, email } => {
-            change(this, &list, &email, |member, now| members::set_status(member, Status::Cleaned, now))?;
+            change(this, &list, &email, |member, now| write::set_status(member, Status::Cleaned, now))?;
         }
         Action::Edit { list, email, field, value } => {
             let audience = this.audiences.get(&list).ok_or_else(|| no_list(this, &list))?;
@@ -204,7 +204,7 @@ fn subscribe(this: &mut Mailchimp, list: &str, email: &str) -> Result<(), String
         Some(seat) => audience.update(seat, now, |member| {
             member.stop = None;
             member.reason.clear();
-            members::set_status(member, status, now);
+            write::set_status(member, status, now);
         }),
         None => {
             let mut member = Member::new(email, web_id, list, status, now);

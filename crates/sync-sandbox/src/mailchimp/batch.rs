@@ -13,9 +13,9 @@ use super::{
     audience::{Audience, Seat},
     input::{self, Kind, Query},
     member::{Key, Shape, View, links},
-    members::{self, Form, Write},
     problem::Problem,
     seed::BatchTags,
+    write::{self, Form, Write},
 };
 use crate::{answer, mask::Mask};
 
@@ -91,9 +91,9 @@ pub(super) fn post(
             let at = format!("members.item:{n}.");
             let item = item.as_object().ok_or_else(|| Problem::schema(&at, "Schema describes object"))?;
             let write = Write::parse(item, form, &at)?;
-            let email = write.email.ok_or_else(|| {
-                Problem::schema(format!("{at}email_address"), "This value should not be blank.")
-            })?;
+            let email = write
+                .email
+                .ok_or_else(|| Problem::schema(format!("{at}email_address"), "This value should not be blank."))?;
             Ok((email, write, at))
         })
         .collect::<Result<Vec<_>, Problem>>()?;
@@ -143,10 +143,9 @@ fn one(
     let generic = |problem| Refused::new(email, problem);
     let fate = match audience.by_email(email) {
         None => {
-            let status = write
-                .status
-                .ok_or_else(|| generic(Problem::schema("status", "This value should not be blank.")))?;
-            Fate::New(members::create(world, audience, write, status, options.skip_merge, at).map_err(generic)?)
+            let status =
+                write.status.ok_or_else(|| generic(Problem::schema("status", "This value should not be blank.")))?;
+            Fate::New(write::create(world, audience, write, status, options.skip_merge, at).map_err(generic)?)
         }
         Some(_) if !options.update_existing => {
             return Err(Refused {
@@ -163,7 +162,7 @@ fn one(
         Some(_) if write.status.is_none() && !world.quirks.batch_without_status_is_neutral => {
             return Err(generic(Problem::schema("status", "This value should not be blank.")));
         }
-        Some(seat) => match members::update(world, audience, seat, write, options.skip_merge, at) {
+        Some(seat) => match write::update(world, audience, seat, write, options.skip_merge, at) {
             Ok(()) => Fate::Updated(seat),
             Err(problem) if problem.title == "Member In Compliance State" && world.quirks.batch_hides_compliance => {
                 return Ok(Fate::Ignored);
@@ -182,8 +181,7 @@ fn tag(world: &mut World, audience: &mut Audience, seat: Seat, write: &Write<'_>
     if !options.sync_tags && world.quirks.batch_tags != BatchTags::Always {
         return;
     }
-    let wanted: Vec<u32> =
-        names.iter().map(|name| audience.segment_for(name, &mut world.ids, world.now)).collect();
+    let wanted: Vec<u32> = names.iter().map(|name| audience.segment_for(name, &mut world.ids, world.now)).collect();
     if options.sync_tags {
         let present: Vec<u32> =
             audience.get(seat).map(|member| member.tags.iter().map(|(tag, _)| *tag).collect()).unwrap_or_default();

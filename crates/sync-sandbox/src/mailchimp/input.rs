@@ -38,9 +38,10 @@ impl Query {
         let Some(text) = self.text(name) else { return Ok(None) };
         match values.iter().find(|value| value.eq_ignore_ascii_case(text)) {
             Some(value) => Ok(Some(value)),
-            None => {
-                Err(Problem::schema(name, format!("Data presented is not one of the accepted values: {}.", values.join(", "))))
-            }
+            None => Err(Problem::schema(
+                name,
+                format!("Data presented is not one of the accepted values: {}.", values.join(", ")),
+            )),
         }
     }
 

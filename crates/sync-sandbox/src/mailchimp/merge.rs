@@ -155,7 +155,8 @@ pub(super) fn accept(
     }
     if !skip_required {
         for field in fields.iter().filter(|field| field.seed.required) {
-            let of = |values: &[(u32, Value)]| values.iter().find(|(id, _)| *id == field.id).map(|(_, value)| !is_blank(value));
+            let of =
+                |values: &[(u32, Value)]| values.iter().find(|(id, _)| *id == field.id).map(|(_, value)| !is_blank(value));
             if !of(&accepted).or_else(|| of(existing)).unwrap_or(false)
                 && !errors.iter().any(|(tag, _)| *tag == field.seed.tag)
             {

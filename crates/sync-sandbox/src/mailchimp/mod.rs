@@ -7,6 +7,7 @@ mod act;
 mod audience;
 mod batch;
 mod input;
+mod listing;
 mod member;
 mod members;
 mod merge;
@@ -15,6 +16,7 @@ mod problem;
 mod seed;
 mod segments;
 mod state;
+mod write;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -228,14 +230,28 @@ impl Mailchimp {
     }
 
     fn call(&mut self, request: &Request<Bytes>, name: &str, ids: &[String]) -> Result<Response<Bytes>, Problem> {
+        // Source: the same page, 426. A sandbox on loopback has no TLS.
+        if request.uri().scheme_str() == Some("http") && !oauth::is_loopback(request) {
+            return Err(Problem::of_status(StatusCode::UPGRADE_REQUIRED));
+        }
         self.is_signed_in(request)?;
         if let Some(error) = request.headers().get("x-trigger-error") {
             return Err(triggered(error.to_str().unwrap_or_default()));
         }
+        // Source: <https://mailchimp.com/developer/marketing/docs/errors/>, 403: "their user level doesn't allow access".
+        let may_write = matches!(self.seed.account.role.as_str(), "owner" | "admin" | "manager");
+        if *request.method() != Method::GET && !may_write {
+            return Err(Problem::of_status(StatusCode::FORBIDDEN));
+        }
+        if request.headers().contains_key("x-http-method-override") {
+            return Err(Problem::ours(400, "X-HTTP-Method-Override is not modelled"));
+        }
         let query = request.uri().query().unwrap_or_default();
         let body = request.body();
         let Self { seed, audiences, world, .. } = self;
-        if matches!(*request.method(), Method::GET | Method::DELETE) && !body.is_empty() {
+        let takes_none =
+            matches!(*request.method(), Method::GET | Method::DELETE) || name == "lists.members.delete-permanent";
+        if takes_none && !matches!(body.as_ref(), b"" | b"{}") {
             return Err(Problem::ours(400, "a body where none is expected"));
         }
         let id = |n: usize| ids.get(n).map(String::as_str).unwrap_or_default();
@@ -254,7 +270,7 @@ impl Mailchimp {
             "lists.batch" => batch::post(world, audience, query, body),
             "lists.merge-fields.list" => account::merge_fields(world, audience, query),
             "lists.merge-fields.create" => account::create_merge_field(world, audience, query, body),
-            "lists.members.list" => members::list(world, audience, query),
+            "lists.members.list" => listing::members(world, audience, query),
             "lists.members.create" => members::post(world, audience, query, body),
             "lists.members.read" => members::read(world, audience, id(1), query),
             "lists.members.upsert" => members::put(world, audience, id(1), query, body),

@@ -37,8 +37,7 @@ impl OAuth {
         if of("response_type") != "code" {
             return Err("response_type must be code".into());
         }
-        let client =
-            self.clients.iter().find(|client| client.id == of("client_id")).ok_or("no app has this client_id")?;
+        let client = self.clients.iter().find(|client| client.id == of("client_id")).ok_or("no app has this client_id")?;
         let back = Url::parse(of("redirect_uri")).map_err(|_| "redirect_uri is no address".to_owned())?;
         let is_loopback = match back.host() {
             Some(Host::Domain(name)) => name == "localhost",
@@ -161,11 +160,15 @@ pub(super) fn host(request: &Request<Bytes>) -> Option<&str> {
     request.uri().authority().map(http::uri::Authority::as_str).or(named)
 }
 
+/// Whether the sandbox is served on loopback.
+pub(super) fn is_loopback(request: &Request<Bytes>) -> bool {
+    let host = host(request).unwrap_or_default();
+    ["localhost", "127.", "[::1]"].iter().any(|start| host.starts_with(start))
+}
+
 /// `http://127.0.0.1:8080` where the sandbox is served on loopback, so that the API's address leads back to it.
 fn loopback_origin(request: &Request<Bytes>) -> Option<String> {
-    let host = host(request)?;
-    let is_loopback = ["localhost", "127.", "[::1]"].iter().any(|start| host.starts_with(start));
-    is_loopback.then(|| format!("http://{host}"))
+    host(request).filter(|_| is_loopback(request)).map(|host| format!("http://{host}"))
 }
 
 fn escape(text: &str) -> String {

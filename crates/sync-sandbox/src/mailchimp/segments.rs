@@ -10,8 +10,8 @@ use super::{
     World,
     audience::{Audience, Seat, Segment},
     input::{self, Kind, Query},
+    listing::collection,
     member::{self, Shape, Status, View, links},
-    members::collection,
     problem::Problem,
 };
 use crate::{answer, mask::Mask};
@@ -57,10 +57,20 @@ pub(super) fn list(world: &mut World, audience: &Audience, query: &str) -> Answe
         .take(count)
         .map(|segment| item_mask.apply(render(world, audience, segment)))
         .collect();
-    Ok(collection("segments", &segments, Some(&audience.id), n_total, &mask, links(&world.root, &[
-        ("self", "GET", &format!("/lists/{}/segments", audience.id)),
-        ("parent", "GET", &format!("/lists/{}", audience.id)),
-    ])))
+    Ok(collection(
+        "segments",
+        &segments,
+        Some(&audience.id),
+        n_total,
+        &mask,
+        links(
+            &world.root,
+            &[
+                ("self", "GET", &format!("/lists/{}/segments", audience.id)),
+                ("parent", "GET", &format!("/lists/{}", audience.id)),
+            ],
+        ),
+    ))
 }
 
 const BODY: &[(&str, Kind)] = &[("name", Kind::Text), ("static_segment", Kind::List), ("options", Kind::NotModelled)];
@@ -116,12 +126,8 @@ pub(super) fn update(world: &mut World, audience: &mut Audience, id: &str, query
     }
     if let Some(wanted) = wanted {
         let seats = present(audience, &wanted);
-        let gone: Vec<Seat> = find(audience, &id.to_string())?
-            .members
-            .iter()
-            .copied()
-            .filter(|seat| !seats.contains(seat))
-            .collect();
+        let gone: Vec<Seat> =
+            find(audience, &id.to_string())?.members.iter().copied().filter(|seat| !seats.contains(seat)).collect();
         for seat in gone {
             audience.untag(seat, id, world.now);
         }
@@ -145,7 +151,8 @@ pub(super) fn batch(world: &mut World, audience: &mut Audience, id: &str, query:
     input::check(&body, &[("members_to_add", Kind::List), ("members_to_remove", Kind::List)], "")?;
     let id = find(audience, id)?.id;
     let emails = |name: &str| body.get(name).map_or(Ok(Vec::new()), |emails| emails_of(emails, name));
-    let (to_add, to_remove) = (present(audience, &emails("members_to_add")?), present(audience, &emails("members_to_remove")?));
+    let (to_add, to_remove) =
+        (present(audience, &emails("members_to_add")?), present(audience, &emails("members_to_remove")?));
     let added = add(world, audience, id, &to_add);
     let removed: Vec<Seat> = to_remove.into_iter().filter(|seat| audience.untag(*seat, id, world.now)).collect();
     if world.quirks.tags_move_last_changed {
@@ -237,10 +244,14 @@ pub(super) fn members(world: &mut World, audience: &Audience, id: &str, query: &
         .map(|member| View { member, audience, root: &world.root, mask: item_mask, shape: Shape::OfSegment })
         .collect();
     let path = format!("/lists/{}/segments/{}", audience.id, segment.id);
-    Ok(collection("members", &page, None, shown.len(), &mask, links(&world.root, &[
-        ("self", "GET", &format!("{path}/members")),
-        ("parent", "GET", &path),
-    ])))
+    Ok(collection(
+        "members",
+        &page,
+        None,
+        shown.len(),
+        &mask,
+        links(&world.root, &[("self", "GET", &format!("{path}/members")), ("parent", "GET", &path)]),
+    ))
 }
 
 /// `GET /lists/{list_id}/tag-search`: tags whose name starts so.

@@ -21,10 +21,8 @@ pub(super) fn of(this: &Mailchimp, has_members: bool) -> Value {
 }
 
 fn list(audience: &Audience, has_members: bool) -> Value {
-    let counts: Map<String, Value> = READ
-        .iter()
-        .filter_map(|name| Some(((*name).to_owned(), json!(audience.n_with(Status::parse(name)?)))))
-        .collect();
+    let counts: Map<String, Value> =
+        READ.iter().filter_map(|name| Some(((*name).to_owned(), json!(audience.n_with(Status::parse(name)?))))).collect();
     let mut shown = json!({
         "name": audience.name,
         "double_optin": audience.double_optin,
@@ -57,8 +55,7 @@ fn one(audience: &Audience, member: &Member) -> Value {
             Some((field.seed.tag.clone(), value.clone()))
         })
         .collect();
-    let tags: Vec<&str> =
-        member.tags.iter().filter_map(|(id, _)| Some(audience.segments.get(id)?.name.as_str())).collect();
+    let tags: Vec<&str> = member.tags.iter().filter_map(|(id, _)| Some(audience.segments.get(id)?.name.as_str())).collect();
     json!({
         "email_address": member.email,
         "id": member.key.to_string(),
