@@ -80,6 +80,7 @@ impl Client {
     /// When the store fails.
     pub async fn connect(&self, scope: &Scope, mut grant: Grant) -> Result<Grant> {
         let mut stored = self.0.grants.load(scope).await?.map(|stored| stored.generation);
+        grant.vars.insert(CONNECT.to_owned(), self.0.random.id());
         loop {
             grant.generation = stored.unwrap_or(0) + 1;
             match self.0.grants.swap(scope, stored, Some(grant.clone())).await? {
@@ -89,26 +90,38 @@ impl Client {
         }
     }
 
-    /// Records which account a grant's generation was seen to reach. Returns the grant as it is then.
+    /// Records which account was reached with the grant `seen`, or with one that was refreshed from it since. Returns the
+    /// grant as it is then; its generation is what [`AuthorizedExchange::expect_generation`] takes.
     ///
     /// # Errors
-    /// [`ErrorKind::NotConnected`] when the grant was replaced meanwhile.
-    pub async fn verified(&self, scope: &Scope, generation: u64, account: AccountId) -> Result<Grant> {
-        let changed = || {
-            Error::new(ErrorKind::NotConnected, "the connection was made anew while its account was being verified")
-                .with_remedy("Sync again.")
-        };
-        let mut grant =
-            self.0.grants.load(scope).await?.filter(|grant| grant.generation == generation).ok_or_else(changed)?;
-        if grant.account.as_ref() == Some(&account) {
-            return Ok(grant);
+    /// [`ErrorKind::NotConnected`] when somebody reconnected or disconnected meanwhile.
+    pub async fn verified(&self, scope: &Scope, seen: &Grant, account: AccountId) -> Result<Grant> {
+        loop {
+            let stored = self.0.grants.load(scope).await?.filter(|stored| is_refreshed_from(stored, seen));
+            let mut grant = stored.ok_or_else(|| {
+                Error::new(ErrorKind::NotConnected, "the connection was made anew while its account was being verified")
+                    .with_remedy("Sync again.")
+            })?;
+            if grant.account.as_ref() == Some(&account) {
+                return Ok(grant);
+            }
+            let expected = grant.generation;
+            grant.account = Some(account.clone());
+            grant.generation += 1;
+            if let Swapped::Stored = self.0.grants.swap(scope, Some(expected), Some(grant.clone())).await? {
+                return Ok(grant);
+            }
         }
-        grant.account = Some(account);
-        grant.generation += 1;
-        match self.0.grants.swap(scope, Some(generation), Some(grant.clone())).await? {
-            Swapped::Stored => Ok(grant),
-            Swapped::Lost(_) => Err(changed()),
-        }
+    }
+}
+
+/// The grant's variable that names the connect it came from: refreshes keep it, a reconnect makes a new one.
+const CONNECT: &str = "sync-http.connect";
+
+fn is_refreshed_from(stored: &Grant, seen: &Grant) -> bool {
+    match (stored.vars.get(CONNECT), seen.vars.get(CONNECT)) {
+        (Some(stored), Some(seen)) => stored == seen,
+        _ => stored.generation == seen.generation,
     }
 }
 

@@ -1,11 +1,11 @@
 //! Where calls go, how they are signed, and when none goes out.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use secrecy::SecretString;
 use sync_core::{AccountId, Credentials, ErrorKind, Exchange as _, Grant, Lane, Repeat};
-use sync_http::grant_from_key;
+use sync_http::{grant_from_key, system_random};
 use url::Url;
 
 use crate::support::{ACME, KEY, World, answer, key_grant, read, scope, write};
@@ -136,14 +136,32 @@ fn a_write_never_reaches_another_account_than_the_verified_one() {
 #[test]
 fn verifying_an_account_raises_the_generation_once() {
     let world = World::new([]);
-    world.grants.put(&scope(), Grant { account: None, ..key_grant() });
     let client = world.client();
+    let key = grant_from_key(&ACME, &SecretString::from(KEY)).unwrap();
+    let seen = world.clock.run(client.connect(&scope(), key)).unwrap();
     let account = AccountId::from("acc-7");
-    let grant = world.clock.run(client.verified(&scope(), 3, account.clone())).unwrap();
-    assert_eq!((grant.generation, grant.account.as_ref()), (4, Some(&account)));
-    assert_eq!(world.clock.run(client.verified(&scope(), 4, account.clone())).unwrap().generation, 4);
-    let error = world.clock.run(client.verified(&scope(), 3, account)).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::NotConnected);
+    let verify = |seen: &Grant| world.clock.run(client.verified(&scope(), seen, account.clone()));
+    let grant = verify(&seen).unwrap();
+    assert_eq!((grant.generation, grant.account.as_ref()), (seen.generation + 1, Some(&account)));
+    assert_eq!(verify(&seen).unwrap().generation, grant.generation);
+}
+
+#[test]
+fn an_account_is_recorded_after_a_refresh_and_not_after_a_reconnect() {
+    let world = World::new([]);
+    let client = world.builder().with_random(Arc::new(system_random())).build().unwrap();
+    let connect = || {
+        let key = grant_from_key(&ACME, &SecretString::from(KEY)).unwrap();
+        world.clock.run(client.connect(&scope(), key)).unwrap()
+    };
+    let account = AccountId::from("acc-7");
+    let verify = |seen: &Grant| world.clock.run(client.verified(&scope(), seen, account.clone()));
+    let seen = connect();
+    world.grants.put(&scope(), Grant { generation: seen.generation + 2, ..seen.clone() });
+    assert_eq!(verify(&seen).unwrap().generation, seen.generation + 3);
+    connect();
+    assert_eq!(verify(&seen).unwrap_err().kind(), ErrorKind::NotConnected);
+    assert_eq!(world.grants.grant(&scope()).account, None);
 }
 
 #[test]

@@ -14,7 +14,7 @@ use sync_core::{
     Cancel, Clock as _, Credentials, ErrorKind, Exchange as _, Grant, Lane, Transport as _, TransportFault, TransportLimits,
     Within,
 };
-use sync_http::{Client, ReqwestTransport, TransportConfig, system_clock};
+use sync_http::{Client, ReqwestTransport, RetryPolicy, TransportConfig, system_clock};
 use url::Url;
 use wiremock::{
     Mock, MockServer, Request as Received, ResponseTemplate,
@@ -57,6 +57,7 @@ async fn client(server: &MockServer) -> Client {
     grants.put(&scope(), key_grant());
     Client::builder(Arc::new(grants), Arc::new(MemoryCounters::default()))
         .with_base_url(&"acme".into(), "api", Url::parse(&server.uri()).unwrap())
+        .with_retry(RetryPolicy::default().pauses(Duration::ZERO, Duration::ZERO))
         .build()
         .unwrap()
 }
