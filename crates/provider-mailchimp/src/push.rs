@@ -1,0 +1,281 @@
+//! One wire call for parts of one group.
+
+use std::collections::{HashMap, HashSet};
+
+use bytes::Bytes;
+use http::Response;
+use sync_core::{
+    ContainerId, Context, Effect, Error, ErrorKind, Facts, Operation, PartRef, Push, Receipt, RemoteId, Result, Retry,
+};
+
+use crate::{
+    address::key,
+    client,
+    error::{Refusal, audience_gone, members_at_fault, parse, refusal},
+    handler::Handler,
+    mapping,
+    merge::{self, Which},
+    model::{Member, MemberWrite, MembersWrite, MembersWritten, Status},
+    prepare::{known_id, new_member, sound_address, status_change, written_address},
+    push_tags,
+    step::Step,
+};
+
+/// One call, and one receipt per part.
+///
+/// # Errors
+/// When the call as a whole failed.
+pub(crate) async fn push(handler: &Handler, cx: &Context<'_>, request: Push<'_>) -> Result<Vec<Receipt>> {
+    let Push { set, facts, .. } = &request;
+    let Some(first) = set.parts.first() else { return Ok(Vec::new()) };
+    let pushing = Pushing { handler, cx, audience: handler.audience(first.op)?, facts };
+    let step = Step::parse(set.group, handler.elsewhere(first.op))
+        .ok_or_else(|| Error::new(ErrorKind::Internal, "a call was asked for that Mailchimp's parts do not know"))?;
+    match step {
+        Step::New => pushing.members(set.parts, true).await,
+        Step::Known => pushing.members(set.parts, false).await,
+        Step::TagAdd(tag) => push_tags::change(&pushing, set.parts, &tag, true).await,
+        Step::TagRemove(tag) => push_tags::change(&pushing, set.parts, &tag, false).await,
+        single => {
+            // The engine sends groups of one; should it ever send more, the others are not dropped silently.
+            let mut receipts = vec![pushing.member(first, &single).await?];
+            receipts.extend(set.parts.iter().skip(1).map(|_| Receipt::Moved));
+            Ok(receipts)
+        }
+    }
+}
+
+/// What all calls of a push share.
+pub(crate) struct Pushing<'a> {
+    pub(crate) handler: &'a Handler,
+    pub(crate) cx: &'a Context<'a>,
+    pub(crate) audience: &'a ContainerId,
+    pub(crate) facts: &'a Facts,
+}
+
+/// A member on its way: which part it is, its address as answers are matched by, and what is sent.
+struct Going {
+    part: usize,
+    key: String,
+    write: MemberWrite,
+}
+
+impl Pushing<'_> {
+    /// Members in one call. A schema error of single members refuses the call as a whole: it then goes once more without
+    /// them, so that one bad item stays one bad item.
+    async fn members(&self, parts: &[PartRef<'_>], new: bool) -> Result<Vec<Receipt>> {
+        let mut receipts: Vec<Option<Receipt>> = parts.iter().map(|_| None).collect();
+        let mut going = self.going(parts, new, &mut receipts);
+        let mut answer = self.send_members(&going, new).await;
+        if let Err(error) = &answer
+            && error.kind() == ErrorKind::Invalid
+        {
+            let at_fault: Vec<usize> = members_at_fault(error).into_iter().filter(|at| *at < going.len()).collect();
+            if !at_fault.is_empty() && at_fault.len() < going.len() {
+                for at in at_fault.into_iter().rev() {
+                    receipts[going.remove(at).part] = Some(Receipt::Refused(copy(error)));
+                }
+                answer = self.send_members(&going, new).await;
+            }
+        }
+        match answer {
+            Ok(Some(written)) => self.settle(parts, going, written, &mut receipts),
+            Ok(None) => {}
+            // A call for one member alone is refused for what that member contains.
+            Err(error) if going.len() == 1 && is_about_the_item(&error) => {
+                receipts[going[0].part] = Some(self.item_receipt(parts[going[0].part].op, error));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(receipts.into_iter().map(|receipt| receipt.unwrap_or_else(|| Receipt::Uncertain(unanswered()))).collect())
+    }
+
+    fn going(&self, parts: &[PartRef<'_>], new: bool, receipts: &mut [Option<Receipt>]) -> Vec<Going> {
+        let mut keys = HashSet::new();
+        let mut going = Vec::with_capacity(parts.len());
+        for (part, one) in parts.iter().enumerate() {
+            let write = if new { new_member(self.handler, self.facts, one.op) } else { self.profile(one.op) };
+            let write = match write {
+                Ok(write) => write,
+                Err(error) => {
+                    receipts[part] = Some(Receipt::Refused(error));
+                    continue;
+                }
+            };
+            let key = write.email_address.as_deref().map(key).unwrap_or_default();
+            if keys.insert(key.clone()) {
+                going.push(Going { part, key, write });
+            } else {
+                receipts[part] = Some(Receipt::Refused(
+                    Error::new(ErrorKind::Refused, "another customer with this address goes in the same call").with_remedy(
+                        "Give the customers addresses of their own, or decide how shared addresses are treated.",
+                    ),
+                ));
+            }
+        }
+        going
+    }
+
+    async fn send_members(&self, going: &[Going], new: bool) -> Result<Option<MembersWritten>> {
+        if going.is_empty() {
+            return Ok(None);
+        }
+        let members = going.iter().map(|going| &going.write).collect();
+        let body = MembersWrite { members, update_existing: !new };
+        // Of known members only what changed is sent, so nothing that is missing can be required.
+        let skip_validation = !new || self.handler.settings.skip_merge_validation;
+        let call = client::write_members(self.audience, &body, skip_validation)?;
+        let answer = self.cx.send(call).await.map_err(audience_gone)?;
+        parse(&answer, "lists.batch").map(Some)
+    }
+
+    fn settle(&self, parts: &[PartRef<'_>], going: Vec<Going>, written: MembersWritten, receipts: &mut [Option<Receipt>]) {
+        let by_key: HashMap<String, usize> = going.into_iter().map(|going| (going.key, going.part)).collect();
+        for refused in written.errors {
+            let Some(part) = by_key.get(&key(&refused.email_address)) else { continue };
+            receipts[*part] = Some(match refusal(refused) {
+                Refusal::Taken => Receipt::Taken(address_id(parts[*part].op)),
+                Refusal::Refused(error) => Receipt::Refused(error),
+            });
+        }
+        for member in written.new_members.iter().chain(&written.updated_members) {
+            if let Some(part) = by_key.get(&key(&member.email_address)) {
+                receipts[*part] = Some(self.done(parts[*part].op, member));
+            }
+        }
+    }
+
+    /// One call about one member.
+    async fn member(&self, part: &PartRef<'_>, step: &Step) -> Result<Receipt> {
+        let op = part.op;
+        let audience = self.audience;
+        let call = match step {
+            Step::Archive(id) => {
+                let sent = self.cx.send(client::archive_member(audience, id)).await;
+                return self.receipt(op, sent, |_| Ok(done(id.clone())));
+            }
+            Step::MemberTags(id) => {
+                let sent = push_tags::write_member(self, op, id).await;
+                return self.receipt(op, sent, |_| Ok(done(id.clone())));
+            }
+            Step::Lower(id) => client::update_member(audience, id, &status(Status::Unsubscribed))?,
+            Step::Raise(id) => match status_change(self.handler, self.facts, op) {
+                crate::consent::StatusChange::Raise(to) => client::update_member(audience, id, &status(to))?,
+                _ => return Ok(Receipt::Moved),
+            },
+            Step::Revive(id) => match status_change(self.handler, self.facts, op) {
+                crate::consent::StatusChange::Revive(to) => {
+                    let write = match self.revived(op, to) {
+                        Ok(write) => write,
+                        Err(error) => return Ok(Receipt::Refused(error)),
+                    };
+                    client::upsert_member(audience, id, &write, self.handler.settings.skip_merge_validation)?
+                }
+                _ => return Ok(Receipt::Moved),
+            },
+            Step::Profile(id) | Step::Rename(id) => match self.profile(op) {
+                Ok(write) => client::update_member(audience, id, &write)?,
+                Err(error) => return Ok(Receipt::Refused(error)),
+            },
+            Step::New | Step::Known | Step::TagAdd(_) | Step::TagRemove(_) => {
+                return Err(Error::new(ErrorKind::Internal, "a call for many members was asked for one"));
+            }
+        };
+        let sent = self.cx.send(call).await;
+        self.receipt(op, sent, |answer| {
+            let member: Member = parse(answer, "lists.members")?;
+            Ok(self.done(op, &member))
+        })
+    }
+
+    /// What became of a call about one member.
+    fn receipt(
+        &self,
+        op: &Operation,
+        sent: Result<Response<Bytes>>,
+        read: impl FnOnce(&Response<Bytes>) -> Result<Receipt>,
+    ) -> Result<Receipt> {
+        match sent {
+            Ok(answer) => Ok(read(&answer).unwrap_or_else(Receipt::Uncertain)),
+            Err(error) if is_about_the_item(&error) => Ok(self.item_receipt(op, error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn item_receipt(&self, op: &Operation, error: Error) -> Receipt {
+        match error.kind() {
+            ErrorKind::Taken => Receipt::Taken(address_id(op)),
+            // It was there when it was read: the engine looks again, and decides again.
+            ErrorKind::NotFound => Receipt::Moved,
+            _ => Receipt::Refused(error),
+        }
+    }
+
+    fn profile(&self, op: &Operation) -> Result<MemberWrite> {
+        Ok(MemberWrite {
+            email_address: Some(sound_address(op)?.as_str().to_owned()),
+            merge_fields: merge::values(&self.handler.settings, self.facts, op, Which::Changed)?,
+            ..MemberWrite::default()
+        })
+    }
+
+    fn revived(&self, op: &Operation, to: Status) -> Result<MemberWrite> {
+        Ok(MemberWrite {
+            email_address: Some(sound_address(op)?.as_str().to_owned()),
+            status_if_new: Some(to),
+            status: Some(to),
+            merge_fields: merge::values(&self.handler.settings, self.facts, op, Which::All)?,
+            ..MemberWrite::default()
+        })
+    }
+
+    fn done(&self, op: &Operation, member: &Member) -> Receipt {
+        if member.id.is_empty() && member.email_address.is_empty() {
+            return Receipt::Uncertain(unanswered());
+        }
+        let after = mapping::after(&self.handler.settings, self.audience, op, member);
+        let told = after.as_ref().map(|after| after.id.clone());
+        match told.or_else(|| address_id(op)).or_else(|| known_id(op)) {
+            Some(id) => Receipt::Done { id, version: None, after, facts: None },
+            None => Receipt::Uncertain(unanswered()),
+        }
+    }
+}
+
+/// Done, without any news.
+pub(crate) fn done(id: RemoteId) -> Receipt {
+    Receipt::Done { id, version: None, after: None, facts: None }
+}
+
+/// The id by the address that the operation writes.
+pub(crate) fn address_id(op: &Operation) -> Option<RemoteId> {
+    written_address(op).map(crate::address::member_id)
+}
+
+/// True when other items may still go.
+pub(crate) fn is_about_the_item(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Refused | ErrorKind::Invalid | ErrorKind::Taken | ErrorKind::NotFound)
+}
+
+fn status(to: Status) -> MemberWrite {
+    MemberWrite { status: Some(to), ..MemberWrite::default() }
+}
+
+/// The answer has nothing about this member.
+fn unanswered() -> Error {
+    Error::new(ErrorKind::BadAnswer, "Mailchimp's answer does not mention this contact")
+        .with_retry(Retry::Backoff)
+        .with_effect(Effect::Unknown)
+}
+
+/// The same error for each member at fault, without its source.
+fn copy(error: &Error) -> Error {
+    let mut same = Error::new(error.kind(), error.message().to_owned()).with_owner(error.owner());
+    if let Some(remedy) = error.remedy() {
+        same = same.with_remedy(remedy.to_owned());
+    }
+    if let (Some(code), Some(words)) = (error.provider_code(), error.provider_message()) {
+        same = same.with_provider(code, words);
+    }
+    same
+}
