@@ -212,6 +212,18 @@ fn a_person_connects_an_app() {
 }
 
 #[test]
+fn a_seed_that_makes_no_sense_shows() {
+    let odd = sync_sandbox::MemberSeed::new("n@example.com", "subcribed");
+    let lab = Lab::of(
+        audience()
+            .with_member(odd)
+            .with_member(sync_sandbox::MemberSeed::new("m@example.com", "subscribed").with_field("NOPE", 1)),
+    );
+    assert_eq!(lab.refused(), ["seed: no status `subcribed`", "seed: no merge field `NOPE`"]);
+    assert_eq!((lab.status("n@example.com").as_str(), lab.status("m@example.com").as_str()), ("absent", "subscribed"));
+}
+
+#[test]
 fn people_act_on_the_other_side() {
     let lab = Lab::new();
     lab.act(json!({"do": "unsubscribe", "list": LIST, "email": "ada@example.com", "reason": "too many"}));

@@ -305,6 +305,26 @@ fn a_change_feed_is_sorted_and_bounded() {
     assert!(lab.refused().is_empty());
 }
 
+// The same reference: `sort_field`. Who has no such time comes first.
+#[test]
+fn a_listing_is_sorted_by_the_time_of_signup_or_optin() {
+    let lab = Lab::new();
+    for (email, at) in [("gus@example.com", "2026-02-01T00:00:00Z"), ("ada@example.com", "2026-01-01T00:00:00Z")] {
+        let body = json!({"timestamp_signup": at, "timestamp_opt": at});
+        assert_eq!(lab.patch(&member_path(email), body).0, 200);
+    }
+    let names = |query: &str| -> Vec<String> {
+        let (_, body) = lab.get(&at(&format!("/members?{query}")));
+        let list = body["members"].as_array().cloned().unwrap_or_default();
+        list.iter().map(|member| member["email_address"].as_str().unwrap_or_default().replace("@example.com", "")).collect()
+    };
+    for field in ["timestamp_signup", "timestamp_opt"] {
+        assert_eq!(names(&format!("sort_field={field}")), ["bob", "cleo", "eve", "fay", "ada", "gus"]);
+        assert_eq!(names(&format!("sort_field={field}&sort_dir=DESC&count=2")), ["gus", "ada"]);
+        assert_eq!(names(&format!("sort_field={field}&count=2&offset=4")), ["ada", "gus"]);
+    }
+}
+
 // GitHub brandonseydel/MailChimp.Net issues 478 and 525: with a time that it cannot read, the filter is ignored.
 #[test]
 fn an_unreadable_time_returns_everybody_and_is_noted() {

@@ -28,6 +28,7 @@ pub(super) struct Audience {
     by_key: HashMap<Key, Seat>,
     by_contact: HashMap<Key, Seat>,
     by_changed: BTreeSet<(i64, Seat)>,
+    by_signup: BTreeSet<(Option<i64>, Seat)>,
     n_by_status: BTreeMap<Status, usize>,
 }
 
@@ -57,6 +58,7 @@ impl Audience {
             by_key: HashMap::new(),
             by_contact: HashMap::new(),
             by_changed: BTreeSet::new(),
+            by_signup: BTreeSet::new(),
             n_by_status: BTreeMap::new(),
         }
     }
@@ -99,6 +101,11 @@ impl Audience {
         self.by_changed.range(from..to).map(|(_, seat)| *seat)
     }
 
+    /// Members by the time they signed up, those without one first.
+    pub(super) fn by_signup(&self) -> impl DoubleEndedIterator<Item = Seat> {
+        self.by_signup.iter().map(|(_, seat)| *seat)
+    }
+
     pub(super) fn n_with(&self, status: Status) -> usize {
         self.n_by_status.get(&status).copied().unwrap_or(0)
     }
@@ -108,6 +115,7 @@ impl Audience {
         self.by_key.insert(member.key, seat);
         self.by_contact.insert(member.contact, seat);
         self.by_changed.insert((member.changed, seat));
+        self.by_signup.insert((member.timestamp_signup, seat));
         *self.n_by_status.entry(member.status).or_default() += 1;
         for (tag, _) in &member.tags {
             if let Some(segment) = self.segments.get_mut(tag) {
@@ -121,12 +129,16 @@ impl Audience {
     /// Changes a member in place, keeping the indexes. The address is changed by [`Self::rename`], tags by [`Self::tag`].
     pub(super) fn update(&mut self, seat: Seat, now: i64, change: impl FnOnce(&mut Member)) {
         let Some(member) = self.get_mut(seat) else { return };
-        let (changed, status) = (member.changed, member.status);
+        let (changed, signup, status) = (member.changed, member.timestamp_signup, member.status);
         change(member);
         member.changed = now;
-        let new_status = member.status;
+        let (new_signup, new_status) = (member.timestamp_signup, member.status);
         self.by_changed.remove(&(changed, seat));
         self.by_changed.insert((now, seat));
+        if new_signup != signup {
+            self.by_signup.remove(&(signup, seat));
+            self.by_signup.insert((new_signup, seat));
+        }
         if new_status != status {
             if let Some(n) = self.n_by_status.get_mut(&status) {
                 *n -= 1;
@@ -151,6 +163,7 @@ impl Audience {
         self.by_key.remove(&member.key);
         self.by_contact.remove(&member.contact);
         self.by_changed.remove(&(member.changed, seat));
+        self.by_signup.remove(&(member.timestamp_signup, seat));
         if let Some(n) = self.n_by_status.get_mut(&member.status) {
             *n -= 1;
         }

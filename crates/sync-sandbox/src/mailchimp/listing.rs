@@ -75,17 +75,21 @@ pub(super) fn members(world: &mut World, audience: &Audience, query: &str) -> Re
         known_total.is_none() || page.len() < count
     };
     match sort {
-        Some("timestamp_opt" | "timestamp_signup") => {
+        Some("timestamp_opt") => {
             let mut sorted: Vec<&Member> = audience.members().map(|(_, member)| member).filter(|m| is_wanted(m)).collect();
-            sorted.sort_by_key(
-                |member| {
-                    if sort == Some("timestamp_opt") { member.timestamp_opt } else { member.timestamp_signup }
-                },
-            );
+            sorted.sort_by_key(|member| member.timestamp_opt);
             if descending {
                 sorted.reverse();
             }
             let _ = sorted.into_iter().all(&mut take);
+        }
+        Some("timestamp_signup") => {
+            let wanted = |seat| audience.get(seat).filter(|member| is_wanted(member));
+            let _ = if descending {
+                audience.by_signup().rev().filter_map(wanted).all(&mut take)
+            } else {
+                audience.by_signup().filter_map(wanted).all(&mut take)
+            };
         }
         Some(_) => {
             let wanted = |seat| audience.get(seat).filter(|member| is_wanted(member));

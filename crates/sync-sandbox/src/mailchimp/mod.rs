@@ -44,6 +44,18 @@ use self::{
 use crate::Double;
 
 /// One Mailchimp account.
+///
+/// Its operations, as [`Fault`](crate::Fault)s and the log name them: `root.read`, `ping.read`, `lists.list`, `lists.read`,
+/// `lists.batch`, `lists.merge_fields.{list,create}`, `lists.members.{list,create,read,upsert,update,archive}`,
+/// `lists.members.delete_permanent`, `lists.members.tags.{list,write}`, `lists.segments.{list,create,read,update,delete}`,
+/// `lists.segments.change` (members onto and off a tag), `lists.segments.members.list`, `lists.tag_search`,
+/// `lists.webhooks.{list,create,delete}`, `oauth.{authorize,decide,token,metadata}`.
+///
+/// Actions of people on the other side are objects `{"do": …, "list": …, …}`: with `email`, `unsubscribe` (and `reason`),
+/// `unsubscribe-by-admin`, `subscribe`, `confirm`, `clean`, `archive`, `delete-permanent`, `edit` (`field`, `value`),
+/// `change-email` (`to`), `tag` and `untag` (`name`); for the audience `delete-tag` (`name`), `merge-field` (`field`, as in
+/// the seed), `delete-merge-field` (`tag`), `double-optin` (`on`), `rename-audience` (`name`), `delete-audience`; without a
+/// list `revoke`, `add-key` (`key`), `many` (`actions`).
 pub struct Mailchimp {
     seed: Arc<MailchimpSeed>,
     api_keys: BTreeSet<String>,
@@ -111,25 +123,25 @@ const ROUTES: &[(&str, &[&str], &str)] = &[
     ("GET", &["lists"], "lists.list"),
     ("GET", &["lists", "*"], "lists.read"),
     ("POST", &["lists", "*"], "lists.batch"),
-    ("GET", &["lists", "*", "merge-fields"], "lists.merge-fields.list"),
-    ("POST", &["lists", "*", "merge-fields"], "lists.merge-fields.create"),
+    ("GET", &["lists", "*", "merge-fields"], "lists.merge_fields.list"),
+    ("POST", &["lists", "*", "merge-fields"], "lists.merge_fields.create"),
     ("GET", &["lists", "*", "members"], "lists.members.list"),
     ("POST", &["lists", "*", "members"], "lists.members.create"),
     ("GET", &["lists", "*", "members", "*"], "lists.members.read"),
     ("PUT", &["lists", "*", "members", "*"], "lists.members.upsert"),
     ("PATCH", &["lists", "*", "members", "*"], "lists.members.update"),
     ("DELETE", &["lists", "*", "members", "*"], "lists.members.archive"),
-    ("POST", &["lists", "*", "members", "*", "actions", "delete-permanent"], "lists.members.delete-permanent"),
+    ("POST", &["lists", "*", "members", "*", "actions", "delete-permanent"], "lists.members.delete_permanent"),
     ("GET", &["lists", "*", "members", "*", "tags"], "lists.members.tags.list"),
-    ("POST", &["lists", "*", "members", "*", "tags"], "lists.members.tags.update"),
+    ("POST", &["lists", "*", "members", "*", "tags"], "lists.members.tags.write"),
     ("GET", &["lists", "*", "segments"], "lists.segments.list"),
     ("POST", &["lists", "*", "segments"], "lists.segments.create"),
     ("GET", &["lists", "*", "segments", "*"], "lists.segments.read"),
     ("PATCH", &["lists", "*", "segments", "*"], "lists.segments.update"),
     ("DELETE", &["lists", "*", "segments", "*"], "lists.segments.delete"),
-    ("POST", &["lists", "*", "segments", "*"], "lists.segments.batch"),
+    ("POST", &["lists", "*", "segments", "*"], "lists.segments.change"),
     ("GET", &["lists", "*", "segments", "*", "members"], "lists.segments.members.list"),
-    ("GET", &["lists", "*", "tag-search"], "lists.tag-search"),
+    ("GET", &["lists", "*", "tag-search"], "lists.tag_search"),
     ("GET", &["lists", "*", "webhooks"], "lists.webhooks.list"),
     ("POST", &["lists", "*", "webhooks"], "lists.webhooks.create"),
     ("DELETE", &["lists", "*", "webhooks", "*"], "lists.webhooks.delete"),
@@ -177,7 +189,8 @@ fn route(method: &Method, path: &str) -> Route {
 }
 
 impl Mailchimp {
-    /// An account as its seed says.
+    /// An account as its seed says. What of it makes no sense (a status or merge field that is not known) is left out and
+    /// stands under `refused` in the state.
     pub fn new(seed: MailchimpSeed) -> Self {
         Self::from_seed(Arc::new(seed))
     }
@@ -250,7 +263,7 @@ impl Mailchimp {
         let body = request.body();
         let Self { seed, audiences, world, .. } = self;
         let takes_none =
-            matches!(*request.method(), Method::GET | Method::DELETE) || name == "lists.members.delete-permanent";
+            matches!(*request.method(), Method::GET | Method::DELETE) || name == "lists.members.delete_permanent";
         if takes_none && !matches!(body.as_ref(), b"" | b"{}") {
             return Err(Problem::ours(400, "a body where none is expected"));
         }
@@ -268,25 +281,25 @@ impl Mailchimp {
         match name {
             "lists.read" => account::list(world, audience, query),
             "lists.batch" => batch::post(world, audience, query, body),
-            "lists.merge-fields.list" => account::merge_fields(world, audience, query),
-            "lists.merge-fields.create" => account::create_merge_field(world, audience, query, body),
+            "lists.merge_fields.list" => account::merge_fields(world, audience, query),
+            "lists.merge_fields.create" => account::create_merge_field(world, audience, query, body),
             "lists.members.list" => listing::members(world, audience, query),
             "lists.members.create" => members::post(world, audience, query, body),
             "lists.members.read" => members::read(world, audience, id(1), query),
             "lists.members.upsert" => members::put(world, audience, id(1), query, body),
             "lists.members.update" => members::patch(world, audience, id(1), query, body),
             "lists.members.archive" => members::archive(world, audience, id(1), query),
-            "lists.members.delete-permanent" => members::delete_permanent(audience, id(1), query),
+            "lists.members.delete_permanent" => members::delete_permanent(audience, id(1), query),
             "lists.members.tags.list" => members::tags(world, audience, id(1), query),
-            "lists.members.tags.update" => members::post_tags(world, audience, id(1), query, body),
+            "lists.members.tags.write" => members::post_tags(world, audience, id(1), query, body),
             "lists.segments.list" => segments::list(world, audience, query),
             "lists.segments.create" => segments::create(world, audience, query, body),
             "lists.segments.read" => segments::read(world, audience, id(1), query),
             "lists.segments.update" => segments::update(world, audience, id(1), query, body),
             "lists.segments.delete" => segments::delete(audience, id(1), query),
-            "lists.segments.batch" => segments::batch(world, audience, id(1), query, body),
+            "lists.segments.change" => segments::batch(world, audience, id(1), query, body),
             "lists.segments.members.list" => segments::members(world, audience, id(1), query),
-            "lists.tag-search" => segments::search(audience, query),
+            "lists.tag_search" => segments::search(audience, query),
             "lists.webhooks.list" => account::webhooks(world, audience, query),
             "lists.webhooks.create" => account::create_webhook(world, audience, query, body),
             "lists.webhooks.delete" => account::delete_webhook(audience, id(1), query),
@@ -326,7 +339,10 @@ fn plant(world: &mut World, seed: &AudienceSeed) -> Audience {
         audience.segment_for(name, &mut world.ids, now);
     }
     for of in &seed.members {
-        let status = Status::parse(&of.status).unwrap_or(Status::Subscribed);
+        let Some(status) = Status::parse(&of.status) else {
+            world.refuse(format!("seed: no status `{}`", of.status));
+            continue;
+        };
         let changed = of.last_changed.map_or(now, Timestamp::as_second);
         let mut member = Member::new(&of.email, world.ids.number(), &seed.id, status, changed);
         member.source = "Import";
@@ -338,8 +354,9 @@ fn plant(world: &mut World, seed: &AudienceSeed) -> Audience {
             _ => None,
         };
         for (tag, value) in &of.merge_fields {
-            if let Some(field) = audience.merge_fields.iter().find(|field| field.seed.tag == *tag) {
-                member.merge.push((field.id, value.clone()));
+            match audience.merge_fields.iter().find(|field| field.seed.tag == *tag) {
+                Some(field) => member.merge.push((field.id, value.clone())),
+                None => world.refuse(format!("seed: no merge field `{tag}`")),
             }
         }
         for name in &of.tags {
