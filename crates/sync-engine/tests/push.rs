@@ -460,3 +460,23 @@ async fn cancelling_keeps_what_was_done() {
     let result = world.run(world.request(), options).await;
     assert_eq!(result.details.unwrap().stopped, Some(Stop::Cancelled));
 }
+
+#[tokio::test]
+async fn a_record_that_waits_and_changes_is_planned_once() {
+    let world = World::new().await;
+    world.shop.put("c1", customer("c1@example.com"));
+    world.shop.put("c2", customer("c2@example.com").with("consent.email", consent(ConsentState::Unknown, 1)));
+    world.approve().await;
+    world.letters.refuse.lock().unwrap().insert("c3@example.com".into());
+    world.shop.put("c3", customer("c3@example.com"));
+    world.sync().await;
+    let scope = world.request().scope();
+    world.store.retry_items(&scope, None, sync_core::Clock::now(&*world.clock)).await.unwrap();
+    world.letters.refuse.lock().unwrap().clear();
+    world.shop.edit("c3", |record| {
+        record.set("first_name", Value::text("Cleo"));
+    });
+    let result = world.run(world.request().dry_run(), RunOptions::new()).await;
+    assert_eq!(result.details.unwrap().planned.of("create"), 1);
+    assert_eq!(world.sync().await.synced, 1);
+}

@@ -7,8 +7,8 @@ use sync_core::{LocalId, Outcome, OutcomeKind, Reason, RunId};
 
 use super::{
     call::{self, Sent},
-    candidates::{Planner, Why},
     halt::Halt,
+    planner::{Planner, Why},
     session::{Session, Settled},
 };
 use crate::{Base, Change, Link, LinkState, PlannedRow, ReadyPart};

@@ -10,8 +10,8 @@ use sync_core::{
 
 use super::{
     ask::{ItemAsk, ResourceAsk},
-    candidates::{Planner, Why},
     halt::Halt,
+    planner::{Planner, Why},
     session::Session,
 };
 use crate::{Change, LinkHead, LinkState, ProgressEvent, StoredCursor, plan::local_hash, store::usable};
@@ -40,7 +40,12 @@ pub(crate) async fn plan_resource(s: &Session<'_>, planner: &mut Planner<'_, '_>
     let next = match cursor {
         Some(cursor) => match changed(s, planner, &cursor).await {
             Err(halt) if halt.error.kind() == ErrorKind::CursorExpired => scan(s, planner).await?,
-            other => other?,
+            other => {
+                let next = other?;
+                // A scan looks at standing items on its way.
+                due_items(s, planner).await?;
+                next
+            }
         },
         None => {
             // Other settings, or the first time: what was left out before is decided again.
@@ -48,7 +53,6 @@ pub(crate) async fn plan_resource(s: &Session<'_>, planner: &mut Planner<'_, '_>
             scan(s, planner).await?
         }
     };
-    due_items(s, planner).await?;
     planner.finish().await?;
     let at = s.now();
     Ok(next.map(|cursor| Change::Cursor { stream: ask.stream.clone(), cursor: Some(StoredCursor { cursor, filter, at }) }))

@@ -3,12 +3,12 @@
 mod apply;
 mod ask;
 mod call;
-mod candidates;
 mod finish;
 mod gate;
 mod halt;
 mod local;
 mod observe;
+mod planner;
 mod questions;
 mod recover;
 mod report;
@@ -20,9 +20,9 @@ use sync_core::{AccountId, Check, Error, ErrorKind, ResourceName, RunId, Stop, S
 
 use self::{
     ask::Ask,
-    candidates::Planner,
     gate::Passed,
     halt::Halt,
+    planner::Planner,
     session::{Session, lease_length, millis},
 };
 use crate::{Acquired, Change, RunInput, RunRow, RunState, Store, engine::Inner};

@@ -170,7 +170,8 @@ pub trait Store: Grants + Counters + fmt::Debug + Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<(String, u64)>>;
 
-    /// Sequence numbers of planned creates that share a natural key, by key, in order of the key, after a key.
+    /// Sequence numbers of planned operations (whatever their verb) that share a natural key, by key, in order of the key,
+    /// after a key.
     async fn plan_twins(
         &self,
         scope: &Scope,
@@ -179,6 +180,16 @@ pub trait Store: Grants + Counters + fmt::Debug + Send + Sync + 'static {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<(String, Vec<u64>)>>;
+
+    /// Records with more than one operation of the same role in a plan, with the sequence numbers, ascending; at most
+    /// `limit` records, in any order. The caller drops all but one and asks again.
+    async fn plan_repeats(
+        &self,
+        scope: &Scope,
+        run: &RunId,
+        resource: &ResourceName,
+        limit: usize,
+    ) -> Result<Vec<(LocalId, Vec<u64>)>>;
 
     /// Parts that are [`PartState::Ready`] of one resource and stage, in order of group, sequence and index, after such a
     /// place, each with its operation.

@@ -74,6 +74,11 @@ pub(super) fn apply(state: &mut State, installation: &InstallationId, scope: &Sc
             Change::CloseCall(key) => {
                 data.calls.remove(&key);
             }
+            Change::DropOperation { run, seq } => {
+                if let Some(plan) = data.plans.get_mut(&run) {
+                    plan.operations.remove(&seq);
+                }
+            }
             Change::Part(row) => mark(data, &row),
             Change::PutItem(item) => {
                 data.items.insert((item.resource.clone(), item.local.clone()), item);

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use sync_core::{
     AccountId, Channel, ConsentFact, ContainerId, Error, ErrorKind, InstallationId, LocalId, OrganizationId, OutcomeKind,
-    QuestionId, Remote, RemoteId, ResourceName, Result, Role, RunId, Scope, Verb, code,
+    QuestionId, Remote, RemoteId, ResourceName, Result, Role, RunId, Scope, code,
 };
 
 use super::super::{
@@ -392,7 +392,6 @@ impl Store for MemoryStore {
             for op in plan.operations.values().map(|planned| &planned.op) {
                 let operation = &op.operation;
                 if let Some(key) = &op.key
-                    && operation.verb == Verb::Create
                     && operation.resource == *resource
                     && after.is_none_or(|after| key.as_str() > after)
                 {
@@ -401,6 +400,25 @@ impl Store for MemoryStore {
             }
             let twins = by_key.into_iter().filter(|(_, seqs)| seqs.len() > 1);
             twins.take(limit).map(|(key, seqs)| (key.to_owned(), seqs)).collect()
+        })
+    }
+
+    async fn plan_repeats(
+        &self,
+        scope: &Scope,
+        run: &RunId,
+        resource: &ResourceName,
+        limit: usize,
+    ) -> Result<Vec<(LocalId, Vec<u64>)>> {
+        self.read_plan(scope, run, |plan| {
+            let mut by_record: BTreeMap<(&LocalId, &Role), Vec<u64>> = BTreeMap::new();
+            for op in plan.operations.values().map(|planned| &planned.op) {
+                if op.operation.resource == *resource {
+                    by_record.entry((&op.operation.local, &op.operation.role)).or_default().push(op.seq);
+                }
+            }
+            let repeats = by_record.into_iter().filter(|(_, seqs)| seqs.len() > 1);
+            repeats.take(limit).map(|((local, _), seqs)| (local.clone(), seqs)).collect()
         })
     }
 

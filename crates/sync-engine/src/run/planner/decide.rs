@@ -1,0 +1,281 @@
+//! One record: the decision goes into the plan, the standing items or the base.
+
+use sync_core::{Operation, Outcome, OutcomeKind, Owner, Prepare, Prepared, Reason, Record, Remote, Skip, Verb, code};
+
+use super::super::{
+    halt::Halt,
+    questions::{self, answer},
+    session::Settled,
+};
+use super::{Candidate, Planner};
+use crate::{
+    Base, Change, PlannedOp, PlannedPart, ProgressEvent,
+    plan::{self, Decision, RemoteSide},
+};
+
+impl Planner<'_, '_> {
+    /// Decides about one record and puts the decision where it belongs.
+    pub(crate) async fn decide(&mut self, mut candidate: Candidate) -> Result<(), Halt> {
+        let s = self.s;
+        if let RemoteSide::Many(found) = &candidate.remote {
+            match chosen(candidate.answer.as_deref(), found) {
+                Chosen::Link(remote) => candidate.remote = RemoteSide::Seen(remote),
+                Chosen::Create => candidate.remote = RemoteSide::Unread,
+                Chosen::Leave => return self.left_alone(&candidate),
+                Chosen::Nothing => return self.ask_which(&candidate, found).await,
+            }
+        }
+        let marker = s.marker(&self.ask.collection, &candidate.id);
+        if let RemoteSide::Seen(found) = &candidate.remote
+            && candidate.link.as_ref().is_none_or(|link| link.remote.is_none())
+            && !self.ask.rules.match_is_proof
+            && found.marker.as_ref() != Some(&marker)
+        {
+            let one = std::slice::from_ref(&**found);
+            match chosen(candidate.answer.as_deref(), one) {
+                Chosen::Link(_) => {}
+                Chosen::Create => candidate.remote = RemoteSide::Unread,
+                Chosen::Leave => return self.left_alone(&candidate),
+                Chosen::Nothing => return self.ask_which(&candidate, one).await,
+            }
+        }
+        let mut rules = None;
+        if candidate.answer.as_deref() == Some(answer::CREATE)
+            && candidate.item.as_ref().is_some_and(|item| item.outcome.code == code::GONE_THERE)
+        {
+            let mut recreate = self.ask.rules.clone();
+            recreate.on_remote_delete = sync_core::OnRemoteDelete::Recreate;
+            rules = Some(recreate);
+        }
+        let decision = plan::decide(
+            self.policy(rules.as_ref().unwrap_or(&self.ask.rules)),
+            &candidate.id,
+            &candidate.target,
+            &marker,
+            &candidate.side,
+            &candidate.remote,
+            candidate.link.as_ref(),
+            candidate.suppression.as_ref(),
+        );
+        match decision {
+            Decision::Nothing => {
+                s.report().add_unchanged(1);
+                self.drop_item(&candidate);
+            }
+            Decision::Heal { fields } => self.heal(&candidate, fields),
+            Decision::OutOfScope => {
+                let skip = Skip::new(code::OUT_OF_SCOPE, "it is outside the filter of this connection");
+                self.item(&candidate, Outcome::from(&skip), None);
+            }
+            Decision::GoneThere => {
+                if candidate.answer.as_deref() == Some(answer::LEAVE) {
+                    return self.left_alone(&candidate);
+                }
+                let changes = questions::gone_there(s, self.ask, &candidate.id).await?;
+                self.push(changes);
+            }
+            Decision::Remote(operation) => self.operation(&candidate, *operation).await?,
+        }
+        Ok(())
+    }
+
+    pub(super) async fn ask_which(&mut self, candidate: &Candidate, found: &[Remote]) -> Result<(), Halt> {
+        let changes = questions::ambiguous(
+            self.s,
+            self.ask,
+            &candidate.id,
+            candidate.hash,
+            candidate.key.clone(),
+            found,
+            candidate.item.as_ref(),
+        )
+        .await?;
+        self.push(changes);
+        Ok(())
+    }
+
+    pub(super) fn left_alone(&mut self, candidate: &Candidate) -> Result<(), Halt> {
+        let skip = Skip::new("left-alone", "somebody decided to leave it as it is");
+        self.item(candidate, Outcome::from(&skip), None);
+        Ok(())
+    }
+
+    /// Puts an operation into the plan, unless the provider or a missing grant says no.
+    pub(super) async fn operation(&mut self, candidate: &Candidate, operation: Operation) -> Result<(), Halt> {
+        let s = self.s;
+        let needs_rest = operation.verb == Verb::Create
+            && !self.ask.is_whole
+            && self.ask.rules.match_on.first().is_some_and(|field| !self.ask.fields.contains(field.as_str()));
+        if needs_rest {
+            let outcome = Outcome::new(
+                OutcomeKind::Blocked,
+                code::BLOCKED,
+                "its record isn't there yet, and only a part of it was asked for",
+            )
+            .remedy(Owner::Nobody, format!("Sync all types of {} once.", self.ask.resource.nouns.1));
+            self.item(candidate, outcome, None);
+            return Ok(());
+        }
+        let is_link = operation.reason == Reason::Matched && operation.changed.is_empty();
+        let parts = if is_link {
+            Vec::new()
+        } else {
+            let facts = s.facts().await?;
+            match s.input.handler.prepare(Prepare::new(&facts, &s.grants, &operation)) {
+                Ok(Prepared::Parts(parts)) => parts,
+                Ok(Prepared::Skip(skip)) => {
+                    let needs_grant = skip.needs_grant.as_deref().map(str::to_owned);
+                    self.item(candidate, Outcome::from(&skip), needs_grant);
+                    return Ok(());
+                }
+                Ok(_) => return Ok(()),
+                Err(error) if error.kind().is_systemic() => return Err(s.halt(error)),
+                Err(error) => {
+                    let attempts = candidate.item.as_ref().map_or(0, |item| item.attempts);
+                    let mut outcome = Outcome::failed(&error);
+                    outcome.until = s.next_try(&error, attempts);
+                    self.item(candidate, outcome, None);
+                    return Ok(());
+                }
+            }
+        };
+        // The firewall: whatever a provider prepares, nothing reaches people without a grant.
+        if let Some(effect) = parts.iter().flat_map(|part| part.effects).find(|effect| !s.grants.allow(**effect)) {
+            let skip = Skip::new(code::NEEDS_GRANT, format!("it would set something off: {}", effect.description))
+                .remedy(Owner::EndUserData, format!("Grant \"{}\" for this sync.", effect.name))
+                .needs_grant(*effect);
+            self.item(candidate, Outcome::from(&skip), Some(effect.name.to_owned()));
+            return Ok(());
+        }
+        if parts.is_empty() && operation.reason != Reason::Matched {
+            self.heal(candidate, operation.fields);
+            return Ok(());
+        }
+        self.count(&operation, &parts, 1);
+        self.seq += 1;
+        let moves_key = matches!(operation.reason, Reason::Matched | Reason::NewHere)
+            || self.ask.rules.match_on.first().is_some_and(|field| operation.changed.contains(field));
+        self.ops.push(PlannedOp {
+            seq: self.seq,
+            digest: plan::operation_digest(&operation).to_string(),
+            key: if moves_key { candidate.key.clone() } else { None },
+            hash: if self.ask.is_whole { candidate.hash } else { None },
+            parts: parts.iter().map(PlannedPart::of).collect(),
+            operation,
+        });
+        Ok(())
+    }
+
+    /// Counts an operation in the plan, or out of it.
+    pub(super) fn count(&self, operation: &Operation, parts: &[sync_core::Part], n: i64) {
+        let mut report = self.s.report();
+        let planned = &mut report.planned;
+        let counts = match operation.verb {
+            _ if parts.is_empty() => &mut planned.links,
+            Verb::Create => &mut planned.creates,
+            Verb::Update => &mut planned.updates,
+            Verb::Remove => &mut planned.removes,
+        };
+        let count = counts.entry(operation.resource.clone()).or_default();
+        *count = count.saturating_add_signed(n);
+        for effect in parts.iter().flat_map(|part| part.effects) {
+            let count = planned.effects.entry(effect.name.to_owned()).or_default();
+            *count = count.saturating_add_signed(n);
+        }
+    }
+
+    /// Takes planned operations out of the counts again: their parts are held.
+    pub(crate) fn uncount(&self, row: &crate::PlannedRow) {
+        let mut report = self.s.report();
+        let planned = &mut report.planned;
+        let operation = &row.planned.operation;
+        let counts = match operation.verb {
+            _ if row.planned.parts.is_empty() => &mut planned.links,
+            Verb::Create => &mut planned.creates,
+            Verb::Update => &mut planned.updates,
+            Verb::Remove => &mut planned.removes,
+        };
+        let count = counts.entry(operation.resource.clone()).or_default();
+        *count = count.saturating_sub(1);
+    }
+
+    /// Nothing to write: the base is brought up to date.
+    pub(super) fn heal(&mut self, candidate: &Candidate, fields: Record) {
+        self.s.report().add_unchanged(1);
+        self.drop_item(candidate);
+        if let Some(link) = &candidate.link
+            && !self.s.is_dry()
+        {
+            let mut link = link.clone();
+            let remote = match &candidate.remote {
+                RemoteSide::Seen(remote) => Some(remote.fields.clone()),
+                _ => link.base.as_ref().map(|base| base.remote.as_ref().unwrap_or(&base.local).clone()),
+            };
+            let before = link.base.take();
+            link.base = Some(Base {
+                remote: remote.filter(|remote| *remote != fields),
+                local: fields,
+                version: before.as_ref().and_then(|base| base.version.clone()),
+                state: before.as_ref().map_or(sync_core::RemoteState::Live, |base| base.state.clone()),
+                native: before.and_then(|base| base.native),
+                mapping: self.ask.rules.mapping.clone(),
+            });
+            link.hash = candidate.hash.filter(|_| self.ask.is_whole);
+            self.changes.push(Change::PutLink(link));
+        }
+    }
+
+    pub(super) fn drop_item(&mut self, candidate: &Candidate) {
+        if candidate.item.is_some() && !self.s.is_dry() {
+            self.changes.push(Change::DropItem { resource: self.ask.resource.name.clone(), local: candidate.id.clone() });
+        }
+    }
+
+    pub(super) fn item(&mut self, candidate: &Candidate, outcome: Outcome, needs_grant: Option<String>) {
+        let changes = self.s.settle_item(Settled {
+            remote: candidate.link.as_ref().and_then(|link| link.remote.as_ref()),
+            hash: candidate.hash,
+            key: candidate.key.clone().filter(|_| outcome.code == code::SHARED_KEY),
+            standing: candidate.item.as_ref(),
+            needs_grant,
+            ..Settled::new(&self.ask.resource.name, &candidate.id, outcome)
+        });
+        self.push(changes);
+    }
+
+    pub(super) fn push(&mut self, changes: Vec<Change>) {
+        if !self.s.is_dry() {
+            self.changes.extend(changes);
+        }
+    }
+
+    pub(super) async fn flush(&mut self) -> Result<(), Halt> {
+        let ops = std::mem::take(&mut self.ops);
+        if !ops.is_empty() {
+            let s = self.s;
+            s.engine.store.append_plan(&s.lease(), &s.run, ops).await.map_err(|error| s.halt(error))?;
+            s.progress(ProgressEvent::Planned { operations: s.report().planned.total() });
+        }
+        let changes = std::mem::take(&mut self.changes);
+        self.s.commit(changes).await
+    }
+}
+
+pub(super) enum Chosen {
+    Link(Box<Remote>),
+    Create,
+    Leave,
+    Nothing,
+}
+
+pub(super) fn chosen(key: Option<&str>, found: &[Remote]) -> Chosen {
+    match key {
+        Some(answer::CREATE) => Chosen::Create,
+        Some(answer::LEAVE) => Chosen::Leave,
+        Some(key) => key
+            .strip_prefix(answer::LINK)
+            .and_then(|id| found.iter().find(|remote| remote.id.as_str() == id))
+            .map_or(Chosen::Nothing, |remote| Chosen::Link(Box::new(remote.clone()))),
+        None => Chosen::Nothing,
+    }
+}

@@ -1,0 +1,267 @@
+//! What the store and the provider know about a page of records.
+
+use std::collections::{HashMap, HashSet};
+
+use sync_core::{
+    ErrorKind, Find, FindBy, Found, Local, LocalId, LocalState, Marker, Matching, NaturalKey, QuestionId, Record, Role,
+};
+
+use super::super::{halt::Halt, local::default_role};
+use super::{Candidate, Planner, Why};
+use crate::plan::{self, LocalSide, RemoteSide};
+
+impl Planner<'_, '_> {
+    /// Brings records together with links, standing items and suppressions.
+    pub(crate) async fn candidates(&self, locals: Vec<Local>) -> Result<Vec<Candidate>, Halt> {
+        let s = self.s;
+        let name = &self.ask.resource.name;
+        let store = &s.engine.store;
+        let mut candidates = Vec::with_capacity(locals.len());
+        for local in locals {
+            let (side, hash) = match local.state {
+                LocalState::Live(record) => {
+                    let hash = plan::local_hash(&record, &self.ask.rules);
+                    match &self.ask.rules.filter {
+                        Some(filter) if !filter.admits(&record) => (LocalSide::OutOfScope, Some(hash)),
+                        _ => (LocalSide::Live(record), Some(hash)),
+                    }
+                }
+                LocalState::OutOfScope => (LocalSide::OutOfScope, None),
+                LocalState::Deleted => (LocalSide::Deleted, None),
+            };
+            let (key, target) = match &side {
+                LocalSide::Live(record) => (self.key_of(record), s.input.handler.target(name, record)),
+                _ => (None, s.input.handler.target(name, &Record::new())),
+            };
+            candidates.push(Candidate {
+                id: local.id,
+                side,
+                hash,
+                key,
+                target,
+                link: None,
+                item: None,
+                remote: RemoteSide::Unread,
+                suppression: None,
+                answer: None,
+            });
+        }
+        let ids: Vec<LocalId> = candidates.iter().map(|candidate| candidate.id.clone()).collect();
+        let roles: HashSet<Role> = candidates.iter().map(|candidate| candidate.target.role.clone()).collect();
+        for role in roles {
+            let links =
+                store.links_by_local(&s.scope, &s.account, name, &role, &ids).await.map_err(|error| s.halt(error))?;
+            for (candidate, link) in candidates.iter_mut().zip(links) {
+                if candidate.target.role == role {
+                    candidate.link = link;
+                }
+            }
+        }
+        let items = store.items_by_local(&s.scope, name, &ids).await.map_err(|error| s.halt(error))?;
+        for (candidate, item) in candidates.iter_mut().zip(items) {
+            candidate.item = item;
+        }
+        if let Some((channel, _, address_field)) = self.ask.resource.consent {
+            let addresses: Vec<String> = candidates
+                .iter()
+                .map(|candidate| match &candidate.side {
+                    LocalSide::Live(record) => record.text(address_field).unwrap_or_default().to_owned(),
+                    _ => String::new(),
+                })
+                .collect();
+            let suppressed =
+                store.suppressed(&s.scope.organization, channel, &addresses).await.map_err(|error| s.halt(error))?;
+            for (candidate, suppression) in candidates.iter_mut().zip(suppressed) {
+                candidate.suppression = suppression;
+            }
+        }
+        Ok(candidates)
+    }
+
+    /// The value of the key by which the record is found there.
+    pub(super) fn key_of(&self, record: &Record) -> Option<String> {
+        let field = self.ask.rules.match_on.first()?;
+        let key = NaturalKey::of(field.clone(), record.text(field.as_str())?)?;
+        Some(key.value().to_owned())
+    }
+
+    /// Finds counterparts of records without a link, and of single items that were asked for.
+    pub(super) async fn match_remote(&self, candidates: &mut [Candidate], why: Why) -> Result<(), Halt> {
+        let s = self.s;
+        let name = &self.ask.resource.name;
+        let is_new = |candidate: &Candidate| {
+            matches!(candidate.side, LocalSide::Live(_)) && candidate.link.as_ref().is_none_or(|link| link.remote.is_none())
+        };
+        if self.has_seen {
+            let mut by_container: HashMap<Option<sync_core::ContainerId>, Vec<usize>> = HashMap::new();
+            for (idx, candidate) in candidates.iter().enumerate() {
+                if is_new(candidate) && candidate.key.is_some() {
+                    by_container.entry(candidate.target.container.clone()).or_default().push(idx);
+                }
+            }
+            for (container, idxs) in by_container {
+                let keys: Vec<String> = idxs.iter().filter_map(|idx| candidates.get(*idx)?.key.clone()).collect();
+                let seen = s
+                    .engine
+                    .store
+                    .seen_by_key(&s.scope, &s.run, name, container.as_ref(), &keys)
+                    .await
+                    .map_err(|error| s.halt(error))?;
+                for (idx, mut found) in idxs.into_iter().zip(seen) {
+                    let Some(candidate) = candidates.get_mut(idx) else { continue };
+                    let marker = s.marker(&self.ask.collection, &candidate.id);
+                    if let Some(own) = found.iter().position(|remote| remote.marker.as_ref() == Some(&marker)) {
+                        found = vec![found.swap_remove(own)];
+                    }
+                    match found.len() {
+                        0 => {}
+                        1 => {
+                            candidate.remote = found.pop().map_or(RemoteSide::Unread, |one| RemoteSide::Seen(Box::new(one)))
+                        }
+                        _ => candidate.remote = RemoteSide::Many(found),
+                    }
+                }
+            }
+        }
+        // Single items are looked up, linked or not: no feed was read for them. New records are where the provider would
+        // make a twin.
+        let must_look = |candidate: &Candidate| {
+            let unread = candidate.remote == RemoteSide::Unread && matches!(candidate.side, LocalSide::Live(_));
+            unread
+                && (why == Why::Asked
+                    || why == Why::Again
+                    || (self.ask.resource.matching == Matching::Find && is_new(candidate)))
+        };
+        let by_id: Vec<usize> = indexes(candidates, |candidate| must_look(candidate) && !is_new(candidate));
+        for chunk in by_id.chunks(self.ask.resource.find_max.max(1)) {
+            let ids: Vec<_> = chunk.iter().filter_map(|idx| candidates.get(*idx)?.link.as_ref()?.remote.clone()).collect();
+            let container = chunk.first().and_then(|idx| candidates.get(*idx)?.link.as_ref()?.container.clone());
+            let found = self.find(container.as_ref(), FindBy::Ids(&ids)).await?;
+            place(candidates, chunk, found, true);
+        }
+        if self.ask.resource.matching == Matching::Find {
+            let by_marker = indexes(candidates, |candidate| must_look(candidate) && is_new(candidate));
+            for chunk in by_marker.chunks(self.ask.resource.find_max.max(1)) {
+                let markers: Vec<Marker> =
+                    chunk.iter().filter_map(|idx| Some(s.marker(&self.ask.collection, &candidates.get(*idx)?.id))).collect();
+                let container = chunk.first().and_then(|idx| candidates.get(*idx)?.target.container.clone());
+                let found = self.find(container.as_ref(), FindBy::Markers(&markers)).await?;
+                place(candidates, chunk, found, false);
+            }
+        }
+        let by_key = indexes(candidates, |candidate| must_look(candidate) && is_new(candidate) && candidate.key.is_some());
+        let Some(field) = self.ask.rules.match_on.first() else { return Ok(()) };
+        for chunk in by_key.chunks(self.ask.resource.find_max.max(1)) {
+            let keys: Vec<NaturalKey> = chunk
+                .iter()
+                .filter_map(|idx| NaturalKey::of(field.clone(), candidates.get(*idx)?.key.as_deref()?))
+                .collect();
+            let container = chunk.first().and_then(|idx| candidates.get(*idx)?.target.container.clone());
+            let found = self.find(container.as_ref(), FindBy::Keys(&keys)).await?;
+            place(candidates, chunk, found, false);
+        }
+        if why == Why::Asked || why == Why::Again {
+            self.take_consent(candidates).await?;
+        }
+        Ok(())
+    }
+
+    /// What was looked up tells about consent as a feed would.
+    pub(super) async fn take_consent(&self, candidates: &[Candidate]) -> Result<(), Halt> {
+        let (mut remotes, mut links) = (Vec::new(), Vec::new());
+        for candidate in candidates {
+            if let RemoteSide::Seen(remote) = &candidate.remote {
+                remotes.push((**remote).clone());
+                links.push(candidate.link.clone());
+            }
+        }
+        let container = remotes.first().and_then(|remote| remote.container.clone());
+        let changes =
+            crate::run::observe::consent_changes(self.s, self.ask.resource, container.as_ref(), &remotes, &links).await?;
+        self.s.commit(changes).await
+    }
+
+    pub(super) async fn find(&self, container: Option<&sync_core::ContainerId>, by: FindBy<'_>) -> Result<Vec<Found>, Halt> {
+        let s = self.s;
+        s.check_cancel()?;
+        s.keep_lease().await?;
+        let found = s
+            .input
+            .handler
+            .find(&s.context(), Find::new(&self.ask.resource.name, container, by))
+            .await
+            .map_err(|error| s.halt(error))?;
+        if found.len() != by.len() {
+            return Err(s.halt(sync_core::Error::new(ErrorKind::Internal, "`find` did not answer every key")));
+        }
+        Ok(found)
+    }
+
+    /// Answers to questions that candidates wait for.
+    pub(super) async fn answers(&self, candidates: &mut [Candidate]) -> Result<(), Halt> {
+        let asked: Vec<(usize, QuestionId)> = candidates
+            .iter()
+            .enumerate()
+            .filter_map(|(idx, candidate)| Some((idx, candidate.item.as_ref()?.question.clone()?)))
+            .collect();
+        if asked.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<QuestionId> = asked.iter().map(|(_, id)| id.clone()).collect();
+        let questions =
+            self.s.engine.store.questions_by_id(&self.s.scope, &ids).await.map_err(|error| self.s.halt(error))?;
+        for ((idx, _), question) in asked.into_iter().zip(questions) {
+            if let Some(candidate) = candidates.get_mut(idx) {
+                candidate.answer = question.and_then(|question| question.answer).map(|answer| answer.key);
+            }
+        }
+        Ok(())
+    }
+
+    /// Which candidates share their key with records that are linked or stand, and are resolved as a group. Twins within
+    /// the plan are found when it is complete.
+    pub(super) async fn shared(&mut self, candidates: &[Candidate]) -> Result<Vec<bool>, Halt> {
+        let s = self.s;
+        let mut shared = vec![false; candidates.len()];
+        let keyed: Vec<usize> =
+            indexes(candidates, |candidate| candidate.key.is_some() && matches!(candidate.side, LocalSide::Live(_)));
+        let keys: Vec<String> = keyed.iter().filter_map(|idx| candidates.get(*idx)?.key.clone()).collect();
+        let role = default_role(s, self.ask);
+        let holders = s
+            .engine
+            .store
+            .holders_of_keys(&s.scope, &s.account, &self.ask.resource.name, &role, &keys)
+            .await
+            .map_err(|error| s.halt(error))?;
+        for ((idx, key), holders) in keyed.iter().zip(&keys).zip(holders) {
+            let Some(candidate) = candidates.get(*idx) else { continue };
+            let others = holders.iter().any(|holder| *holder != candidate.id);
+            if others {
+                let group = self.groups.entry(key.clone()).or_default();
+                group.insert(candidate.id.clone());
+                group.extend(holders);
+                if let Some(is_shared) = shared.get_mut(*idx) {
+                    *is_shared = true;
+                }
+            }
+        }
+        Ok(shared)
+    }
+}
+
+pub(super) fn indexes(candidates: &[Candidate], mut test: impl FnMut(&Candidate) -> bool) -> Vec<usize> {
+    candidates.iter().enumerate().filter(|(_, candidate)| test(candidate)).map(|(idx, _)| idx).collect()
+}
+
+/// Places what was found. `linked`: it was looked up by the id of its link, and absent means gone.
+pub(super) fn place(candidates: &mut [Candidate], idxs: &[usize], found: Vec<Found>, linked: bool) {
+    for (idx, found) in idxs.iter().zip(found) {
+        let Some(candidate) = candidates.get_mut(*idx) else { continue };
+        match found {
+            Found::One(remote) => candidate.remote = RemoteSide::Seen(remote),
+            Found::Many(remotes) => candidate.remote = RemoteSide::Many(remotes),
+            Found::Absent | Found::Gone if linked => candidate.remote = RemoteSide::Gone,
+            Found::Absent | Found::Gone => {}
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Records that share a key which the provider knows once: families with one address.
+
+use std::collections::BTreeMap;
+
+use sync_core::{FieldName, LocalId, Outcome, Skip, Value, code};
+
+use super::super::{
+    ask::ResourceAsk,
+    halt::Halt,
+    questions::{self, answer},
+};
+use super::{Candidate, Planner, Why};
+use crate::{Change, LinkState, plan::LocalSide};
+
+impl Planner<'_, '_> {
+    /// Resolves groups of records that share a key: those that pages brought up, and twins among what was planned.
+    pub(crate) async fn finish(&mut self) -> Result<(), Halt> {
+        let s = self.s;
+        // A host may show a record twice; the later look counts.
+        loop {
+            let repeats = s
+                .engine
+                .store
+                .plan_repeats(&s.scope, &s.run, &self.ask.resource.name, s.engine.config.page)
+                .await
+                .map_err(|error| s.halt(error))?;
+            if repeats.is_empty() {
+                break;
+            }
+            for (_, seqs) in repeats {
+                self.drop_planned(seqs.split_last().map_or(&[], |(_, earlier)| earlier)).await?;
+            }
+        }
+        let mut after: Option<String> = None;
+        loop {
+            let twins = s
+                .engine
+                .store
+                .plan_twins(&s.scope, &s.run, &self.ask.resource.name, after.as_deref(), s.engine.config.page)
+                .await
+                .map_err(|error| s.halt(error))?;
+            let Some((last, _)) = twins.last() else { break };
+            after = Some(last.clone());
+            for (key, seqs) in twins {
+                let ids = self.drop_planned(&seqs).await?;
+                self.groups.entry(key).or_default().extend(ids);
+            }
+        }
+        for (key, ids) in std::mem::take(&mut self.groups) {
+            // Members of the group that were planned one by one are taken out of the plan again.
+            self.resolve(key, ids.into_iter().collect()).await?;
+        }
+        self.flush().await
+    }
+
+    /// Takes operations out of the plan again; returns their records.
+    async fn drop_planned(&mut self, seqs: &[u64]) -> Result<Vec<LocalId>, Halt> {
+        let s = self.s;
+        let mut ids = Vec::new();
+        let mut changes = Vec::new();
+        for seq in seqs {
+            let rows =
+                s.engine.store.plan_page(&s.scope, &s.run, seq.saturating_sub(1), 1).await.map_err(|error| s.halt(error))?;
+            let Some(row) = rows.into_iter().next().filter(|row| row.planned.seq == *seq) else { continue };
+            self.uncount(&row);
+            ids.push(row.planned.operation.local.clone());
+            changes.push(Change::DropOperation { run: s.run.clone(), seq: *seq });
+        }
+        s.commit(changes).await?;
+        Ok(ids)
+    }
+
+    /// Decides about records that share one key.
+    async fn resolve(&mut self, key: String, mut ids: Vec<LocalId>) -> Result<(), Halt> {
+        ids.sort();
+        let s = self.s;
+        let locals = crate::run::local::read_ids(s, self.ask, &ids).await?;
+        let mut members = self.candidates(locals).await?;
+        members.retain(|member| member.key.as_deref() == Some(key.as_str()));
+        self.match_remote(&mut members, Why::Changed).await?;
+        if members.len() < 2 {
+            for member in members {
+                self.decide(member).await?;
+            }
+            return self.flush().await;
+        }
+        let holder = members.iter().position(|member| {
+            member
+                .link
+                .as_ref()
+                .is_some_and(|link| link.state == LinkState::Live && link.key.as_deref() == Some(key.as_str()))
+        });
+        let question = questions::id(s, self.ask, code::SHARED_KEY, &key);
+        let answered = s
+            .engine
+            .store
+            .questions_by_id(&s.scope, std::slice::from_ref(&question))
+            .await
+            .map_err(|error| s.halt(error))?
+            .pop()
+            .flatten()
+            .and_then(|question| question.answer);
+        let (winner, is_union) = match (answered.as_ref().map(|answer| answer.key.as_str()), self.ask.rules.shared_key) {
+            (Some(answer::LEAVE), _) => (holder, false),
+            (Some(answer::UNION), _) => (holder.or(Some(0)), true),
+            (Some(picked), _) => {
+                let picked =
+                    picked.strip_prefix(answer::USE).and_then(|id| members.iter().position(|m| m.id.as_str() == id));
+                (holder.or(picked).or(Some(0)), false)
+            }
+            (None, sync_core::SharedKey::Oldest) => (holder.or(Some(0)), false),
+            (None, sync_core::SharedKey::UnionOfTags) => (holder.or(Some(0)), true),
+            (None, sync_core::SharedKey::Ask) => {
+                let waiting: Vec<_> = members
+                    .iter()
+                    .enumerate()
+                    .filter(|(idx, _)| Some(*idx) != holder)
+                    .map(|(_, member)| (member.id.clone(), member.hash, member.item.clone()))
+                    .collect();
+                let changes = questions::shared_key(s, self.ask, question, &key, &waiting, holder.is_none()).await?;
+                self.push(changes);
+                if let Some(holder) = holder {
+                    self.decide(members.swap_remove(holder)).await?;
+                }
+                return self.flush().await;
+            }
+        };
+        let union = is_union.then(|| self.union_of(&members));
+        for (idx, mut member) in members.into_iter().enumerate() {
+            if Some(idx) == winner {
+                if let Some(union) = union.clone() {
+                    union.apply(&mut member, self.ask);
+                }
+                self.decide(member).await?;
+            } else {
+                let message = if is_union {
+                    "goes there with another record that has the same address"
+                } else {
+                    "another record with the same address goes"
+                };
+                let skip = Skip::new(code::SHARED_KEY, message);
+                self.item(&member, Outcome::from(&skip), None);
+            }
+        }
+        self.flush().await
+    }
+
+    fn union_of(&self, members: &[Candidate]) -> Union {
+        let mut union = Union { sets: BTreeMap::new(), consent: None };
+        for member in members {
+            let LocalSide::Live(record) = &member.side else { continue };
+            for (field, value) in record.iter() {
+                if let Value::Set(set) = value {
+                    union.sets.entry(field.clone()).or_default().extend(set.iter().cloned());
+                }
+            }
+            if let Some((_, field, _)) = self.ask.resource.consent {
+                let consent = record.value(field).and_then(Value::as_consent).cloned();
+                let consent = consent.unwrap_or_else(|| sync_core::Consent::new(sync_core::ConsentState::Unknown));
+                union.consent = match union.consent.take() {
+                    Some(lowest) if lowest.state <= consent.state => Some(lowest),
+                    _ => Some(consent),
+                };
+            }
+        }
+        union
+    }
+}
+
+/// What a group goes with: everybody's elements, and the lowest consent.
+#[derive(Clone)]
+struct Union {
+    sets: BTreeMap<FieldName, std::collections::BTreeSet<String>>,
+    consent: Option<sync_core::Consent>,
+}
+
+impl Union {
+    pub(super) fn apply(self, member: &mut Candidate, ask: &ResourceAsk) {
+        let LocalSide::Live(record) = &mut member.side else { return };
+        for (field, set) in self.sets {
+            record.set(field, Value::Set(set));
+        }
+        if let (Some((_, field, _)), Some(consent)) = (ask.resource.consent, self.consent) {
+            record.set(field, Value::Consent(consent));
+        }
+        // The hash stays that of the record itself, so that a scan sees it as unchanged; a change of another member
+        // brings the group up again by its own hash.
+    }
+}
