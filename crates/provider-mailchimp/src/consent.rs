@@ -62,10 +62,12 @@ pub(crate) fn of_known(
     let newer_than = |then: Option<jiff::Timestamp>| opted_in_at.is_some_and(|at| then.is_some_and(|then| at > then));
     let full = if double_optin { Status::Pending } else { Status::Subscribed };
     if before.is_some_and(|before| before.state == RemoteState::Archived) {
-        // The archive hides whether somebody had unsubscribed before: only an opt-in newer than the archiving is worth a
-        // subscription, an older one is worth a question.
+        // The archive hides whether somebody had unsubscribed before. Unless we know that the person was subscribed, only
+        // an opt-in newer than the archiving is worth a subscription; an older one is worth a question.
+        let was_subscribed = there.is_some_and(|there| there.state == C::Granted);
         return match local {
             _ if !changed => StatusChange::StaysArchived,
+            C::Granted if was_subscribed => StatusChange::Revive(full),
             C::Granted if newer_than(before.and_then(|before| before.changed_at)) => StatusChange::Revive(full),
             C::Granted | C::Pending => StatusChange::Revive(Status::Pending),
             C::Unknown | C::Denied | C::Undeliverable => StatusChange::StaysArchived,
@@ -165,6 +167,9 @@ mod tests {
         let granted = Consent::new(ConsentState::Granted);
         assert_eq!(change(granted.clone().at(at(101)), true), StatusChange::Revive(Status::Subscribed));
         assert_eq!(change(granted.clone().at(at(99)), true), StatusChange::Revive(Status::Pending));
+        let ours = remote(ConsentState::Granted, true, 100);
+        let back = of_known(Some(&granted.clone().at(at(99))), true, Some(&ours), false);
+        assert_eq!(back, StatusChange::Revive(Status::Subscribed), "who was subscribed when we archived");
         assert_eq!(change(granted.at(at(101)), false), StatusChange::StaysArchived);
         assert_eq!(change(Consent::new(ConsentState::Denied), true), StatusChange::StaysArchived);
     }

@@ -188,8 +188,8 @@ fn bad_request(problem: &Problem) -> Error {
             None => refused(&problem.detail),
         },
     };
-    // Names of fields are no record content; three are enough to find the members at fault.
-    problem.errors.iter().take(3).fold(error, |error, at| error.with_context("field", &at.field))
+    // Names of fields are no record content; they tell the members at fault.
+    problem.errors.iter().take(20).fold(error, |error, at| error.with_context("field", &at.field))
 }
 
 /// Reads the text of a refusal without any further sign.

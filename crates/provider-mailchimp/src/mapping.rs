@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::Timestamp;
-use sync_core::{Consent, ConsentState, ContainerId, NaturalKey, Operation, Record, Remote, RemoteState, Value};
+use sync_core::{Consent, ConsentState, ContainerId, NaturalKey, Record, Remote, RemoteState, Value};
 
 use crate::{
     address::{is_forgotten, member_id},
@@ -24,9 +24,10 @@ pub(crate) fn remote(settings: &MailchimpSettings, audience: &ContainerId, membe
     let id = if member.id.is_empty() { member_id(email) } else { member.id.as_str().into() };
     let mut fields = Record::new().with(EMAIL, Value::text(email)).with(CONSENT, Value::Consent(consent(member)));
     merge::fields(settings, &member.merge_fields, &mut fields);
+    let names: BTreeSet<String> =
+        member.tags.iter().filter_map(|tag| tags::local_name(settings, &tag.name)).map(str::to_owned).collect();
+    tags::fields(settings, &names, &mut fields);
     if settings.own_tags() {
-        let names: BTreeSet<String> =
-            member.tags.iter().filter_map(|tag| tags::local_name(settings, &tag.name)).map(str::to_owned).collect();
         fields.set(TAGS, Value::Set(names));
     }
     let mut remote = Remote::live(CONTACTS, id, fields);
@@ -39,21 +40,10 @@ pub(crate) fn remote(settings: &MailchimpSettings, audience: &ContainerId, membe
     Some(remote)
 }
 
-/// The record as it is after a write: what was written, and over it what the answer tells. Tags are left as written, since
-/// they go in calls of their own.
-pub(crate) fn after(
-    settings: &MailchimpSettings,
-    audience: &ContainerId,
-    op: &Operation,
-    member: &Member,
-) -> Option<Box<Remote>> {
+/// The record as the answer to a write shows it. What tags stand for is left out, since they go in calls of their own.
+pub(crate) fn after(settings: &MailchimpSettings, audience: &ContainerId, member: &Member) -> Option<Box<Remote>> {
     let mut remote = remote(settings, audience, member)?;
-    let told = std::mem::replace(&mut remote.fields, op.fields.clone());
-    for (field, value) in told {
-        if field.as_str() != TAGS {
-            remote.fields.set(field, value);
-        }
-    }
+    remote.fields.retain(|field| field.as_str() != TAGS && !settings.tag_rules.contains_key(field));
     Some(Box::new(remote))
 }
 

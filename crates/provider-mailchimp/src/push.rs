@@ -233,7 +233,7 @@ impl Pushing<'_> {
         if member.id.is_empty() && member.email_address.is_empty() {
             return Receipt::Uncertain(unanswered());
         }
-        let after = mapping::after(&self.handler.settings, self.audience, op, member);
+        let after = mapping::after(&self.handler.settings, self.audience, member);
         let told = after.as_ref().map(|after| after.id.clone());
         match told.or_else(|| address_id(op)).or_else(|| known_id(op)) {
             Some(id) => Receipt::Done { id, version: None, after, facts: None },

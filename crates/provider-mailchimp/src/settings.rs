@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::Deserialize;
 use sync_core::{
-    ContainerId, Error, ErrorKind, FieldName, FieldOwner, FieldSet, Filter, OutOfScope, Owner, Result, Rules, SharedKey,
+    ContainerId, Error, ErrorKind, FieldName, FieldOwner, FieldSet, Filter, Hash, OutOfScope, Owner, Result, Rules,
+    SharedKey,
 };
 
 use crate::descriptor::{CONSENT, EMAIL, TAGS};
@@ -72,7 +73,7 @@ impl fmt::Display for MergeTag {
 }
 
 /// A tag made of a field's value. With `{value}` each value makes a tag of its own; without it, the tag is there while
-/// the field is neither blank nor no.
+/// the field is neither blank nor no. All tags of this form are the rule's: when the value changes, its old tag goes.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(transparent)]
 pub struct TagTemplate(String);
@@ -81,6 +82,16 @@ impl TagTemplate {
     /// The tag for a value, or the fixed tag.
     pub(crate) fn tag(&self, value: &str) -> String {
         self.0.replace(PLACEHOLDER, value)
+    }
+
+    /// The value inside a tag of this form; all of it for a fixed tag.
+    pub(crate) fn value_of<'a>(&self, tag: &'a str) -> Option<&'a str> {
+        let Some((start, end)) = self.0.trim().split_once(PLACEHOLDER) else {
+            return (tag.to_lowercase() == self.0.trim().to_lowercase()).then_some(tag);
+        };
+        let same = |part: Option<&str>, wanted: &str| part.is_some_and(|part| part.eq_ignore_ascii_case(wanted));
+        let last = tag.len().checked_sub(end.len()).filter(|last| *last > start.len())?;
+        (same(tag.get(..start.len()), start) && same(tag.get(last..), end)).then(|| tag.get(start.len()..last)).flatten()
     }
 
     /// True when the value is part of the tag.
@@ -191,6 +202,21 @@ impl MailchimpSettings {
         self.merge_fields.is_none()
     }
 
+    /// Changes when the same customer would look different there.
+    fn mapping_digest(&self) -> String {
+        let mut hash = Hash::start();
+        for (tag, field) in self.mapping() {
+            hash.text(tag);
+            hash.text(field);
+        }
+        hash.text(&self.tag_prefix);
+        for (field, template) in &self.tag_rules {
+            hash.text(field.as_str());
+            hash.text(&template.0);
+        }
+        hash.finish().to_string()
+    }
+
     /// The policies for the engine.
     pub(crate) fn rules(&self) -> Rules {
         let mut fields: FieldSet = [EMAIL, CONSENT].into_iter().map(FieldName::from_static).collect();
@@ -207,6 +233,7 @@ impl MailchimpSettings {
         let mut rules = Rules::new(fields);
         rules.match_on = vec![FieldName::from_static(EMAIL)];
         rules.match_is_proof = true;
+        rules.mapping = self.mapping_digest();
         rules.filter.clone_from(&self.filter);
         rules.out_of_scope = self.out_of_scope;
         rules.shared_key = self.same_address;
@@ -274,6 +301,17 @@ mod tests {
         assert_eq!(rules.shared_key, SharedKey::UnionOfTags);
         assert_eq!(rules.out_of_scope, OutOfScope::Archive);
         assert_eq!(rules.filter.unwrap().test, FilterTest::AnyOf(vec!["diver".into()]));
+    }
+
+    #[test]
+    fn what_customers_look_like_there_has_a_digest() {
+        let digest = |settings| read(settings).unwrap().rules().mapping;
+        let default = digest(json!({}));
+        assert_eq!(default, digest(json!({"merge_fields": {"FNAME": "first_name", "LNAME": "last_name"}})));
+        assert_eq!(default, digest(json!({"double_optin": "always", "same_address": "oldest"})));
+        for other in [json!({"merge_fields": {}}), json!({"tag_prefix": "x"}), json!({"tag_rules": {"extra.a": "a"}})] {
+            assert_ne!(default, digest(other));
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which tags an operation adds and removes. Only tags that come from the host are ever named.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::tz::TimeZone;
 use sync_core::{Error, ErrorKind, Operation, Record, Result, Value, Verb};
@@ -24,11 +24,19 @@ impl TagChange {
     /// [`ErrorKind::Invalid`] for a tag that is too long.
     pub(crate) fn of(settings: &MailchimpSettings, op: &Operation) -> Result<Self> {
         let mut change = Self::default();
-        if settings.own_tags()
-            && let Some(set) = op.sets.get(TAGS)
-        {
-            insert_all(&mut change.add, set.add.iter().map(|tag| prefixed(settings, tag)))?;
-            insert_all(&mut change.remove, set.remove.iter().map(|tag| prefixed(settings, tag)))?;
+        if settings.own_tags() {
+            match op.sets.get(TAGS) {
+                Some(set) => {
+                    insert_all(&mut change.add, set.add.iter().map(|tag| prefixed(settings, tag)))?;
+                    insert_all(&mut change.remove, set.remove.iter().map(|tag| prefixed(settings, tag)))?;
+                }
+                // Not the tags changed, but how they are written: under another prefix.
+                None if op.is_changed(TAGS) => {
+                    let tags = op.fields.value(TAGS).and_then(Value::as_set);
+                    insert_all(&mut change.add, tags.into_iter().flatten().map(|tag| prefixed(settings, tag)))?;
+                }
+                None => {}
+            }
         }
         for (field, template) in &settings.tag_rules {
             let field = field.as_str();
@@ -62,6 +70,24 @@ pub(crate) fn local_name<'a>(settings: &MailchimpSettings, tag: &'a str) -> Opti
     let split = settings.tag_prefix.len();
     let ours = tag.get(..split).is_some_and(|start| start.eq_ignore_ascii_case(&settings.tag_prefix));
     ours.then(|| tag[split..].trim()).filter(|tag| !tag.is_empty())
+}
+
+/// The fields that tags stand for by the rules. With it a value that changed takes its old tag along, wherever that came
+/// from: a tag of a rule's form is the rule's.
+pub(crate) fn fields(settings: &MailchimpSettings, names: &BTreeSet<String>, into: &mut Record) {
+    for (field, template) in &settings.tag_rules {
+        if into.value(field.as_str()).is_some() {
+            continue;
+        }
+        let values: BTreeSet<String> = names.iter().filter_map(|name| template.value_of(name)).map(str::to_owned).collect();
+        let value = match values.len() {
+            0 => continue,
+            _ if !template.has_value() => Value::Bool(true),
+            1 => values.into_iter().next().map_or(Value::Null, Value::Text),
+            _ => Value::Set(values),
+        };
+        into.set(field.clone(), value);
+    }
 }
 
 /// All tags that the record shall have by its fields.
@@ -170,6 +196,32 @@ mod tests {
         assert_eq!(names(&change.remove), ["level:open", "pro"]);
         let same = op(fields("rescue", false), &["first_name"], set(&[], &[]), Some(fields("open", true)));
         assert!(TagChange::of(&settings, &same).unwrap().is_empty());
+    }
+
+    #[test]
+    fn tags_of_a_rules_form_tell_the_value_there() {
+        let settings =
+            settings(json!({"tag_rules": {"extra.level": "level:{value}!", "extra.pro": "pro", "extra.c": "c:{value}"}}));
+        let names = ["Level:open!", "pro", "c:1", "c:2", "other"].map(str::to_owned).into();
+        let mut record = Record::new();
+        super::fields(&settings, &names, &mut record);
+        let both = Value::Set(["1".to_owned(), "2".to_owned()].into());
+        assert_eq!(
+            record,
+            Record::new()
+                .with("extra.level", Value::text("open"))
+                .with("extra.pro", Value::Bool(true))
+                .with("extra.c", both)
+        );
+    }
+
+    #[test]
+    fn another_prefix_writes_all_own_tags_again() {
+        let settings = settings(json!({"tag_prefix": "new:"}));
+        let fields = Record::new().with(TAGS, Value::Set(["a".to_owned(), "b".to_owned()].into()));
+        let mut op = op(fields, &[TAGS], set(&[], &[]), None);
+        op.sets.clear();
+        assert_eq!(names(&TagChange::of(&settings, &op).unwrap().add), ["new:a", "new:b"]);
     }
 
     #[test]

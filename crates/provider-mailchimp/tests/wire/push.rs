@@ -39,6 +39,7 @@ async fn new_members_go_in_one_call_that_cannot_change_anybody() {
     assert_eq!((ada.as_str(), jorg.as_str()), (ADA_ID, JORG_ID));
     let after = after.as_ref().unwrap();
     assert_eq!(after.fields.text("first_name"), Some("Ada"));
+    assert!(after.fields.value("tags").is_none(), "tags follow in calls of their own");
     assert_eq!(after.fields.value("consent.email").and_then(Value::as_consent).unwrap().state, C::Granted);
     assert!(shop.sent().await[0].1.ends_with(AUDIENCE), "no parameters");
 }
