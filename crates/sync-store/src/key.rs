@@ -123,7 +123,8 @@ impl StoreKey {
     /// With further keys that are older: what they sealed is still read.
     #[must_use]
     pub fn with_older(self, older: &Self) -> Self {
-        let clone = |key: &OneKey| OneKey { id: key.id.clone(), bytes: SecretBox::new(Box::new(*key.bytes.expose_secret())) };
+        let clone =
+            |key: &OneKey| OneKey { id: key.id.clone(), bytes: SecretBox::new(Box::new(*key.bytes.expose_secret())) };
         Self(self.0.iter().chain(older.0.iter()).map(clone).collect())
     }
 

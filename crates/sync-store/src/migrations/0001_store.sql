@@ -54,14 +54,14 @@ create table seen (
 );
 create index seen_key on seen (run_id, resource, natural_key) where natural_key is not null;
 
--- create_key is the natural key of a create, by which twins in the plan are found.
 create table plan_op (
     run_id bigint not null, seq bigint not null, n_parts bigint not null, resource text not null, local_id text not null,
-    digest text not null, natural_key text, create_key text, hash text, operation text not null,
+    role text not null, digest text not null, natural_key text, hash text, operation text not null,
     unique (run_id, seq)
 );
 create index plan_op_digest on plan_op (run_id, digest, seq);
-create index plan_op_create on plan_op (run_id, resource, create_key, seq) where create_key is not null;
+create index plan_op_key on plan_op (run_id, resource, natural_key, seq) where natural_key is not null;
+create index plan_op_record on plan_op (run_id, resource, local_id, role, seq);
 
 -- What parts are made of; many share one. The id is a part of its hash.
 create table plan_spec (

@@ -7,7 +7,9 @@ use std::collections::{HashMap, HashSet};
 
 use sqlx::SqliteConnection;
 use sync_core::{CallKey, ConsentFact, Error, ErrorKind, LocalId, RemoteId, ResourceName, Result, RunId, Scope};
-use sync_engine::{CallRow, Change, Item, Lease, OutcomeRow, PartRow, PartState, Question, RunRow, StoredCursor, Suppression};
+use sync_engine::{
+    CallRow, Change, Item, Lease, OutcomeRow, PartRow, PartState, Question, RunRow, StoredCursor, Suppression,
+};
 
 use super::{
     SqliteStore, connections,
@@ -40,6 +42,7 @@ impl SqliteStore {
                     open_call(conn, scope, &call).await?;
                 }
                 Change::CloseCall(key) => close_call(conn, scope, &key).await?,
+                Change::DropOperation { run, seq } => parts.drop_operation(run, seq),
                 Change::Part(row) => parts.mark(conn, scope, row).await?,
                 Change::PutItem(item) => items.put(conn, scope, item).await?,
                 Change::DropItem { resource, local } => items.drop(conn, scope, resource, local).await?,
@@ -196,12 +199,7 @@ async fn close_call(conn: &mut SqliteConnection, scope: &Scope, key: &CallKey) -
     Ok(())
 }
 
-async fn move_cursor(
-    conn: &mut SqliteConnection,
-    scope: &Scope,
-    stream: &str,
-    cursor: Option<&StoredCursor>,
-) -> Result<()> {
+async fn move_cursor(conn: &mut SqliteConnection, scope: &Scope, stream: &str, cursor: Option<&StoredCursor>) -> Result<()> {
     const PUT: &str = "insert into stream_cursor (org, integration, stream, position, filter, at_ms) \
         values ($1, $2, $3, $4, $5, $6) on conflict (org, integration, stream) \
         do update set position = excluded.position, filter = excluded.filter, at_ms = excluded.at_ms";

@@ -4,9 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use sqlx::{Sqlite, SqliteConnection, sqlite::SqliteRow};
-use sync_core::{
-    AccountId, CounterKey, Counters, Credentials, Error, ErrorKind, Grant, Grants, Result, Scope, Swapped,
-};
+use sync_core::{AccountId, CounterKey, Counters, Credentials, Error, ErrorKind, Grant, Grants, Result, Scope, Swapped};
 
 use super::{
     SqliteStore,
@@ -55,11 +53,7 @@ impl Grants for SqliteStore {
     }
 }
 
-async fn load<'c>(
-    from: impl sqlx::Executor<'c, Database = Sqlite>,
-    key: &StoreKey,
-    scope: &Scope,
-) -> Result<Option<Grant>> {
+async fn load<'c>(from: impl sqlx::Executor<'c, Database = Sqlite>, key: &StoreKey, scope: &Scope) -> Result<Option<Grant>> {
     let query = sqlx::query(concat!("select ", columns!(), " from credential where org = $1 and integration = $2"))
         .bind(scope.organization.as_str())
         .bind(scope.integration.as_str());

@@ -25,8 +25,7 @@ fn outcome(row: &SqliteRow, i: usize) -> Result<OutcomeRow> {
 
 impl SqliteStore {
     pub(super) async fn unanswered_calls(&self, scope: &Scope) -> Result<Vec<CallRow>> {
-        const OPEN: &str =
-            "select body from open_call where org = $1 and integration = $2 order by opened_ms, call_key";
+        const OPEN: &str = "select body from open_call where org = $1 and integration = $2 order by opened_ms, call_key";
         let query = sqlx::query(OPEN).bind(scope.organization.as_str()).bind(scope.integration.as_str());
         let rows = query.fetch_all(self.readers()).await.map_err(database)?;
         rows.iter().map(|row| from_json("call", row.text(0)?)).collect()
@@ -35,10 +34,7 @@ impl SqliteStore {
     pub(super) async fn one_cursor(&self, scope: &Scope, stream: &str) -> Result<Option<StoredCursor>> {
         const CURSOR: &str =
             "select position, filter, at_ms from stream_cursor where org = $1 and integration = $2 and stream = $3";
-        let query = sqlx::query(CURSOR)
-            .bind(scope.organization.as_str())
-            .bind(scope.integration.as_str())
-            .bind(stream);
+        let query = sqlx::query(CURSOR).bind(scope.organization.as_str()).bind(scope.integration.as_str()).bind(stream);
         let row = query.fetch_optional(self.readers()).await.map_err(database)?;
         let cursor = |row: SqliteRow| {
             let (cursor, filter) = (row.text(0)?.into(), row.text(1)?.to_owned());
@@ -53,12 +49,7 @@ impl SqliteStore {
         row.map(|row| from_json("run", row.text(0)?)).transpose()
     }
 
-    pub(super) async fn page_of_runs(
-        &self,
-        scope: &Scope,
-        before: Option<Timestamp>,
-        limit: usize,
-    ) -> Result<Vec<RunRow>> {
+    pub(super) async fn page_of_runs(&self, scope: &Scope, before: Option<Timestamp>, limit: usize) -> Result<Vec<RunRow>> {
         const PAGE: &str = "select body from run where org = $1 and integration = $2 and ($3 is null or started_ms < $3) \
             order by started_ms desc, run desc limit $4";
         let query = sqlx::query(PAGE)

@@ -84,8 +84,11 @@ fn keyed<'a>(sql: &'static str, lease: &Lease) -> sqlx::query::Query<'a, Sqlite,
 }
 
 async fn info<'c>(from: impl sqlx::Executor<'c, Database = Sqlite>, scope: &Scope) -> Result<Option<LeaseInfo>> {
-    const INFO: &str =
-        concat!("select epoch, owner, since_ms, expires_ms, ", now_ms!(), " from run_lease where org = $1 and integration = $2");
+    const INFO: &str = concat!(
+        "select epoch, owner, since_ms, expires_ms, ",
+        now_ms!(),
+        " from run_lease where org = $1 and integration = $2"
+    );
     let query = sqlx::query(INFO).bind(scope.organization.as_str()).bind(scope.integration.as_str());
     let Some(row) = query.fetch_optional(from).await.map_err(database)? else { return Ok(None) };
     Ok(Some(LeaseInfo {
@@ -102,4 +105,3 @@ fn lost() -> Error {
     Error::new(ErrorKind::LeaseLost, "the lease of this run is over: nothing more is written")
         .with_remedy("Nothing to do: whoever holds the lease goes on, and so does the next run.")
 }
-

@@ -174,10 +174,8 @@ impl SqliteStore {
         const COUNTS: &str = "select resource, role, container, state, count(*) from link \
             where org = $1 and integration = $2 and account = $3 \
             group by resource, role, container, state order by resource, role, container nulls first, state";
-        let query = sqlx::query(COUNTS)
-            .bind(scope.organization.as_str())
-            .bind(scope.integration.as_str())
-            .bind(account.as_str());
+        let query =
+            sqlx::query(COUNTS).bind(scope.organization.as_str()).bind(scope.integration.as_str()).bind(account.as_str());
         let count = |row: &SqliteRow| {
             Ok(LinkCount {
                 resource: row.text(0)?.into(),

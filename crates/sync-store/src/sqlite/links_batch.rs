@@ -32,8 +32,7 @@ macro_rules! replace {
 const N_VALUES: usize = 13;
 const PUT: Insert = Insert { head: put!(), n_values: N_VALUES, tail: replace!() };
 /// Replaces those that are gone or removed alone: 2 and 3.
-const OPEN: Insert =
-    Insert { head: put!(), n_values: N_VALUES, tail: concat!(replace!(), " where link.state in (2, 3)") };
+const OPEN: Insert = Insert { head: put!(), n_values: N_VALUES, tail: concat!(replace!(), " where link.state in (2, 3)") };
 
 /// Changes of links, none of which concerns the same link as another; so their order among themselves doesn't matter.
 #[derive(Default)]

@@ -1,4 +1,4 @@
-//! Parts: changes of state of a commit, gathered into few statements.
+//! Parts and operations: changes of a commit, gathered into few statements.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -18,6 +18,8 @@ pub(super) struct Parts {
     touched: HashSet<(RunId, u64, Option<u32>)>,
     sequences: HashSet<(RunId, u64)>,
     rows: BTreeMap<(RunId, Option<u32>, i64), Vec<i64>>,
+    // An operation that is dropped takes its parts along, whatever else is said of them.
+    dropped: BTreeMap<RunId, Vec<i64>>,
 }
 
 impl Parts {
@@ -36,6 +38,10 @@ impl Parts {
         Ok(())
     }
 
+    pub(super) fn drop_operation(&mut self, run: RunId, seq: u64) {
+        self.dropped.entry(run).or_default().push(to_int(seq));
+    }
+
     pub(super) async fn flush(&mut self, conn: &mut SqliteConnection, scope: &Scope) -> Result<()> {
         const ONE: &str = concat!(
             "update plan_part set state = $4 where run_id = ",
@@ -47,6 +53,10 @@ impl Parts {
             run_id!(),
             " and seq in (select value from json_each($5)) and state = $6"
         );
+        const DROP: [&str; 2] = [
+            concat!("delete from plan_part where run_id = ", run_id!(), " and seq in (select value from json_each($4))"),
+            concat!("delete from plan_op where run_id = ", run_id!(), " and seq in (select value from json_each($4))"),
+        ];
         let batch = std::mem::take(self);
         for ((run, part_idx, state), seqs) in batch.rows {
             let query = sqlx::query(if part_idx.is_some() { ONE } else { ALL })
@@ -57,6 +67,16 @@ impl Parts {
                 .bind(to_json(&seqs)?)
                 .bind(part_idx.map_or_else(|| state_number(PartState::Ready), i64::from));
             query.execute(&mut *conn).await.map_err(database)?;
+        }
+        for (run, seqs) in batch.dropped {
+            for sql in DROP {
+                let query = sqlx::query(sql)
+                    .bind(scope.organization.as_str())
+                    .bind(scope.integration.as_str())
+                    .bind(run.as_str())
+                    .bind(to_json(&seqs)?);
+                query.execute(&mut *conn).await.map_err(database)?;
+            }
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use sqlx::{Sqlite, query::Query, sqlite::SqliteArguments, sqlite::SqliteRow};
-use sync_core::{Error, ErrorKind, Hash, ResourceName, Result, RunId, Scope, Verb};
+use sync_core::{Error, ErrorKind, Hash, LocalId, ResourceName, Result, RunId, Scope};
 use sync_engine::{Lease, PartState, PlannedOp, PlannedPart, PlannedRow, ReadyPart};
 
 use super::{
@@ -84,7 +84,7 @@ impl SqliteStore {
     pub(super) async fn add_to_plan(&self, lease: &Lease, run: &RunId, operations: &[PlannedOp]) -> Result<()> {
         const LAST: &str = "select coalesce(max(seq), 0) from plan_op where run_id = $1";
         const OPERATIONS: Insert = Insert {
-            head: "insert into plan_op (run_id, seq, n_parts, resource, local_id, digest, natural_key, create_key, hash, operation)",
+            head: "insert into plan_op (run_id, seq, n_parts, resource, local_id, role, digest, natural_key, hash, operation)",
             n_values: 10,
             tail: "",
         };
@@ -114,9 +114,9 @@ impl SqliteStore {
                 .int(to_int(op.parts.len()))
                 .text(operation.resource.as_str())
                 .text(operation.local.as_str())
+                .text(operation.role.as_str())
                 .text(op.digest.as_str())
                 .opt_text(op.key.as_deref())
-                .opt_text(op.key.as_deref().filter(|_| operation.verb == Verb::Create))
                 .opt_text(op.hash.map(|hash| hash.to_string()))
                 .text(to_json(operation)?);
             Ok(())
@@ -233,12 +233,12 @@ impl SqliteStore {
         limit: usize,
     ) -> Result<Vec<(String, Vec<u64>)>> {
         const TWINS: &str = concat!(
-            "select create_key, seq from plan_op where run_id = ",
+            "select natural_key, seq from plan_op where run_id = ",
             run_id!(),
-            " and resource = $4 and create_key in (select create_key from plan_op where run_id = ",
+            " and resource = $4 and natural_key in (select natural_key from plan_op where run_id = ",
             run_id!(),
-            " and resource = $4 and create_key is not null and ($5 is null or create_key > $5) group by create_key ",
-            "having count(*) > 1 order by create_key limit $6) order by create_key, seq"
+            " and resource = $4 and natural_key is not null and ($5 is null or natural_key > $5) group by natural_key ",
+            "having count(*) > 1 order by natural_key limit $6) order by natural_key, seq"
         );
         let query = of_run(TWINS, scope, run).bind(resource.as_str()).bind(after).bind(to_int(limit));
         let mut twins: Vec<(String, Vec<u64>)> = Vec::new();
@@ -250,6 +250,35 @@ impl SqliteStore {
             }
         }
         Ok(twins)
+    }
+
+    pub(super) async fn repeats_in_plan(
+        &self,
+        scope: &Scope,
+        run: &RunId,
+        resource: &ResourceName,
+        limit: usize,
+    ) -> Result<Vec<(LocalId, Vec<u64>)>> {
+        const REPEATS: &str = concat!(
+            "with repeated as (select local_id, role from plan_op where run_id = ",
+            run_id!(),
+            " and resource = $4 group by local_id, role having count(*) > 1 order by local_id, role limit $5) ",
+            "select o.local_id, o.role, o.seq from repeated r cross join plan_op o where o.run_id = ",
+            run_id!(),
+            " and o.resource = $4 and o.local_id = r.local_id and o.role = r.role order by o.local_id, o.role, o.seq"
+        );
+        let query = of_run(REPEATS, scope, run).bind(resource.as_str()).bind(to_int(limit));
+        let mut repeats: Vec<(LocalId, Vec<u64>)> = Vec::new();
+        let mut last: Option<(String, String)> = None;
+        for row in query.fetch_all(self.readers()).await.map_err(database)? {
+            let (record, seq) = ((row.text(0)?.to_owned(), row.text(1)?.to_owned()), from_int("plan", row.int(2)?)?);
+            match repeats.last_mut().filter(|_| last.as_ref() == Some(&record)) {
+                Some((_, seqs)) => seqs.push(seq),
+                None => repeats.push((record.0.as_str().into(), vec![seq])),
+            }
+            last = Some(record);
+        }
+        Ok(repeats)
     }
 
     pub(super) async fn page_of_ready_parts(

@@ -8,7 +8,8 @@ use sync_core::{
 };
 use sync_engine::{
     Acquired, Answer, CallRow, Change, ConnectionRow, Erased, Item, ItemCount, Lease, LeaseInfo, Link, LinkCount, LinkHead,
-    OutcomeRow, PlannedOp, PlannedRow, Pruned, Question, ReadyPart, Retention, RunRow, Seen, Store, StoredCursor, Suppression,
+    OutcomeRow, PlannedOp, PlannedRow, Pruned, Question, ReadyPart, Retention, RunRow, Seen, Store, StoredCursor,
+    Suppression,
 };
 
 use super::SqliteStore;
@@ -173,6 +174,16 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> Result<Vec<(String, Vec<u64>)>> {
         self.twins_in_plan(scope, run, resource, after, limit).await
+    }
+
+    async fn plan_repeats(
+        &self,
+        scope: &Scope,
+        run: &RunId,
+        resource: &ResourceName,
+        limit: usize,
+    ) -> Result<Vec<(LocalId, Vec<u64>)>> {
+        self.repeats_in_plan(scope, run, resource, limit).await
     }
 
     async fn ready_parts(

@@ -75,8 +75,8 @@ impl SqliteStore {
         };
         let mut tx = self.begin().await?;
         let row = bound(ONE).fetch_optional(&mut *tx).await.map_err(database)?;
-        let row = row
-            .ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such question").with_context("question", id))?;
+        let row =
+            row.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no such question").with_context("question", id))?;
         let asked = question(&row)?;
         if asked.options.iter().all(|option| option.key != answer.key) {
             let offered = asked.options.iter().map(|option| option.key.as_str()).collect::<Vec<_>>().join(", ");

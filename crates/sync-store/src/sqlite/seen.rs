@@ -68,10 +68,8 @@ impl SqliteStore {
             " and resource = $4 and container is not distinct from $5 ",
             "and natural_key in (select value from json_each($6)) order by natural_key, remote_id"
         );
-        let query = of_run(BY_KEY, scope, run)
-            .bind(resource.as_str())
-            .bind(container.map(ContainerId::as_str))
-            .bind(list(keys)?);
+        let query =
+            of_run(BY_KEY, scope, run).bind(resource.as_str()).bind(container.map(ContainerId::as_str)).bind(list(keys)?);
         let mut found: HashMap<String, Vec<Remote>> = HashMap::new();
         for row in query.fetch_all(self.readers()).await.map_err(database)? {
             found.entry(row.text(0)?.to_owned()).or_default().push(from_json("seen", row.text(1)?)?);

@@ -27,7 +27,9 @@ pub(super) async fn check_key(conn: &mut SqliteConnection, key: &StoreKey) -> Re
         if key.ids().all(|known| known != id) {
             return Err(Error::new(ErrorKind::WrongKey, "this is not the key that the database was made with")
                 .with_context("needed", id)
-                .with_remedy("Use the key of that fingerprint; after a change of keys, keep the older one below the newer."));
+                .with_remedy(
+                    "Use the key of that fingerprint; after a change of keys, keep the older one below the newer.",
+                ));
         }
     }
     let newest = key.ids().next().unwrap_or_default();
@@ -131,8 +133,7 @@ async fn prune_plans(conn: &mut SqliteConnection, before_ms: i64, limit: i64) ->
         order by n.id";
     const OPERATIONS: &str = "delete from plan_op where rowid in (select o.rowid from plan_op o where o.run_id = $1 \
         and not exists (select 1 from plan_part p where p.run_id = o.run_id and p.seq = o.seq and p.state = 1) limit $2)";
-    const PARTS: &str =
-        "delete from plan_part where run_id = $1 and seq not in (select seq from plan_op where run_id = $1)";
+    const PARTS: &str = "delete from plan_part where run_id = $1 and seq not in (select seq from plan_op where run_id = $1)";
     const REST: [&str; 2] = [
         "delete from seen where run_id = $1 and not exists (select 1 from plan_op where run_id = $1)",
         "delete from plan_spec where run_id = $1 and not exists (select 1 from plan_op where run_id = $1)",
