@@ -480,3 +480,36 @@ async fn a_record_that_waits_and_changes_is_planned_once() {
     assert_eq!(result.details.unwrap().planned.of("create"), 1);
     assert_eq!(world.sync().await.synced, 1);
 }
+
+#[tokio::test]
+async fn a_change_made_while_a_call_is_open_waits_and_is_not_lost() {
+    for fault in [Fault::LostAfter, Fault::LostBefore] {
+        let world = synced(2).await;
+        world.shop.put("n1", customer("n1@example.com"));
+        world.shop.edit("c001", |record| {
+            record.set("first_name", Value::text("First"));
+        });
+        world.letters.faults.lock().unwrap().extend([fault, fault]);
+        assert!(!world.sync().await.success);
+        for id in ["n1", "c001"] {
+            world.shop.edit(id, |record| {
+                record.set("first_name", Value::text("Second"));
+            });
+        }
+        world.letters.faults.lock().unwrap().clear();
+        let result = world.sync().await;
+        assert_eq!(
+            (result.success, result.synced, result.failed),
+            (false, 0, 0),
+            "nothing before it has settled: {result:?}"
+        );
+        world.clock.advance(Duration::from_secs(300));
+        let result = world.sync().await;
+        assert!(result.success, "{result:?}");
+        let name = |email: &str| world.letters.members.lock().unwrap()[email].fields.text("first_name").map(str::to_owned);
+        assert_eq!(name("n1@example.com").as_deref(), Some("Second"));
+        assert_eq!(name("c001@example.com").as_deref(), Some("Second"));
+        assert_eq!(world.sync().await.synced, 0);
+        assert!(world.store.items(&world.request().scope(), None, 10).await.unwrap().is_empty());
+    }
+}

@@ -34,6 +34,8 @@ struct Batch<'a> {
     links: Vec<Option<Link>>,
     fresh: Vec<Option<Box<Remote>>>,
     refs: Vec<BTreeMap<LocalId, RemoteId>>,
+    /// True when the call was open before this run: its records may have changed since.
+    is_resend: bool,
 }
 
 /// Sends parts of one group in one call.
@@ -85,7 +87,7 @@ pub(crate) async fn resend(s: &Session<'_>, resource_idx: usize, row: CallRow, p
     let not_after = later(s.now(), s.call_timeout());
     let row = CallRow { not_after, ..row };
     s.commit(vec![Change::OpenCall(row.clone())]).await?;
-    transmit(s, Batch { ask, run: &run, parts, links, fresh, refs }, row, Sent::default()).await
+    transmit(s, Batch { ask, run: &run, parts, links, fresh, refs, is_resend: true }, row, Sent::default()).await
 }
 
 /// Reads what the parts need just before writing: links, fresh versions, references.
@@ -96,7 +98,8 @@ async fn assemble<'a>(
     parts: Vec<ReadyPart>,
     sent: &mut Sent,
 ) -> Result<Option<Batch<'a>>, Halt> {
-    let mut batch = Batch { ask, run, links: Vec::new(), fresh: Vec::new(), refs: Vec::new(), parts: Vec::new() };
+    let mut batch =
+        Batch { ask, run, links: Vec::new(), fresh: Vec::new(), refs: Vec::new(), parts: Vec::new(), is_resend: false };
     let parts = with_fresh_counts(s, run, parts).await?;
     let ids: Vec<LocalId> = parts.iter().map(|part| part.operation.local.clone()).collect();
     let is_first_create = |part: &ReadyPart| part.operation.verb == Verb::Create && part.part_idx == 0;
@@ -357,6 +360,7 @@ fn record(
             hash: part.hash,
             standing,
             needs_grant,
+            look_again: batch.is_resend,
             ..Settled::new(name, &operation.local, outcome)
         })
     };

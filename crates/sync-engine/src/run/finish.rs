@@ -102,8 +102,12 @@ pub(crate) async fn finish(s: &Session<'_>, end: End) -> SyncResult {
 async fn standing(s: &Session<'_>, details: &mut Details) {
     let Ok(counts) = s.engine.store.item_counts(&s.scope, None).await else { return };
     details.skipped.clear();
-    for kind in [OutcomeKind::Skipped, OutcomeKind::Question, OutcomeKind::Blocked, OutcomeKind::Pending] {
-        let n: u64 = counts.iter().filter(|count| count.kind == kind).map(|count| count.count).sum();
+    for kind in
+        [OutcomeKind::Skipped, OutcomeKind::Question, OutcomeKind::Blocked, OutcomeKind::Pending, OutcomeKind::Failed]
+    {
+        let standing: u64 = counts.iter().filter(|count| count.kind == kind).map(|count| count.count).sum();
+        // An unknown id fails and leaves nothing that stands.
+        let n = if kind == OutcomeKind::Failed { standing.max(details.outcomes.of(kind.as_str())) } else { standing };
         details.outcomes.0.remove(kind.as_str());
         details.outcomes.add(kind.as_str(), n);
     }

@@ -30,6 +30,10 @@ pub(crate) async fn recover(s: &Session<'_>) -> Result<Unsettled, Halt> {
         let settled_at = later(row.not_after, settle);
         if s.now() < settled_at || s.is_dry() {
             unsettled.items += row.parts.len() as u64;
+            let parts = s.engine.store.parts(&s.scope, &row.run, &row.parts).await.map_err(|error| s.halt(error))?;
+            for part in &parts {
+                s.leave_until(&row.resource, &part.operation.local, settled_at);
+            }
             unsettled.until = Some(unsettled.until.map_or(settled_at, |until| until.min(settled_at)));
             continue;
         }

@@ -1,6 +1,7 @@
 //! One run's hold on the world: lease, context, commits, report.
 
 use std::{
+    collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -8,7 +9,7 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use sync_core::{
     AccountId, Context, EffectGrants, Error, ErrorKind, Facts, Hash, InstallationId, LocalId, Marker, Outcome, OutcomeKind,
-    RemoteId, ResourceName, RunId, Scope, Stop,
+    RemoteId, ResourceName, RunId, Scope, Stop, code,
 };
 
 use super::{ask::Ask, halt::Halt, report::Report};
@@ -27,6 +28,8 @@ pub(crate) struct Session<'a> {
     pub(crate) report: Mutex<Report>,
     lease: Mutex<Held>,
     facts: Mutex<Option<Facts>>,
+    /// Records of calls that may still be carried out, and until when: nothing is decided about them before.
+    unsettled: Mutex<HashMap<(ResourceName, LocalId), Timestamp>>,
 }
 
 #[derive(Debug, Clone)]
@@ -66,6 +69,7 @@ impl<'a> Session<'a> {
             report: Mutex::default(),
             lease: Mutex::new(Held { lease, until }),
             facts: Mutex::new(None),
+            unsettled: Mutex::default(),
         }
     }
 
@@ -180,6 +184,20 @@ impl<'a> Session<'a> {
         lock(&self.facts).get_or_insert_default().learn(news);
     }
 
+    /// Notes that nothing may be decided about a record before this time.
+    pub(crate) fn leave_until(&self, resource: &ResourceName, local: &LocalId, until: Timestamp) {
+        lock(&self.unsettled).insert((resource.clone(), local.clone()), until);
+    }
+
+    /// Until when nothing may be decided about a record.
+    pub(crate) fn left_until(&self, resource: &ResourceName, local: &LocalId) -> Option<Timestamp> {
+        let unsettled = lock(&self.unsettled);
+        if unsettled.is_empty() {
+            return None;
+        }
+        unsettled.get(&(resource.clone(), local.clone())).copied()
+    }
+
     pub(crate) fn progress(&self, event: ProgressEvent<'_>) {
         if let Some(progress) = &self.input.options.progress {
             progress.event(event);
@@ -188,7 +206,7 @@ impl<'a> Session<'a> {
 
     /// Records what became of an item: counts it, and returns the changes that make it history, and standing or not.
     pub(crate) fn settle_item(&self, settled: Settled<'_>) -> Vec<Change> {
-        let Settled { resource, local, remote, outcome, key, hash, standing, needs_grant, question } = settled;
+        let Settled { resource, local, remote, outcome, key, hash, standing, needs_grant, question, look_again } = settled;
         let is_news = !standing.is_some_and(|item| item.outcome.code == outcome.code && item.outcome.kind == outcome.kind);
         {
             let mut report = self.report();
@@ -208,7 +226,23 @@ impl<'a> Session<'a> {
         }
         let now = self.now();
         let mut changes = Vec::with_capacity(2);
-        if outcome.kind.is_settled() {
+        if outcome.kind.is_settled() && look_again {
+            let pending = Outcome::new(OutcomeKind::Pending, code::UNSETTLED, "it may have changed while its call was open")
+                .until(now);
+            changes.push(Change::PutItem(Item {
+                resource: resource.clone(),
+                local: local.clone(),
+                outcome: pending,
+                key: None,
+                hash: None,
+                run: self.run.clone(),
+                since: now,
+                attempts: 0,
+                due: Some(now),
+                needs_grant: None,
+                question: None,
+            }));
+        } else if outcome.kind.is_settled() {
             changes.push(Change::DropItem { resource: resource.clone(), local: local.clone() });
         } else {
             let attempts = match outcome.kind {
@@ -268,6 +302,8 @@ pub(crate) struct Settled<'a> {
     pub(crate) standing: Option<&'a Item>,
     pub(crate) needs_grant: Option<String>,
     pub(crate) question: Option<sync_core::QuestionId>,
+    /// True when the record must be compared once more, although this is in order.
+    pub(crate) look_again: bool,
 }
 
 impl<'a> Settled<'a> {
@@ -282,6 +318,7 @@ impl<'a> Settled<'a> {
             standing: None,
             needs_grant: None,
             question: None,
+            look_again: false,
         }
     }
 }

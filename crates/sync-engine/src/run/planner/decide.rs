@@ -243,6 +243,15 @@ impl Planner<'_, '_> {
         self.push(changes);
     }
 
+    /// An item that is decided again when it is due, changed or not.
+    pub(super) fn item_without_hash(&mut self, candidate: &Candidate, outcome: Outcome) {
+        let changes = self.s.settle_item(Settled {
+            standing: candidate.item.as_ref(),
+            ..Settled::new(&self.ask.resource.name, &candidate.id, outcome)
+        });
+        self.push(changes);
+    }
+
     pub(super) fn push(&mut self, changes: Vec<Change>) {
         if !self.s.is_dry() {
             self.changes.extend(changes);

@@ -7,7 +7,7 @@ mod shared;
 
 use std::collections::{BTreeMap, HashSet};
 
-use sync_core::{Hash, Local, LocalId, Target};
+use sync_core::{Hash, Local, LocalId, Outcome, OutcomeKind, Target, code};
 
 use super::{ask::ResourceAsk, halt::Halt, session::Session};
 use crate::{
@@ -105,6 +105,7 @@ impl<'s, 'a> Planner<'s, 'a> {
                 !stands
             });
         }
+        self.leave_unsettled(&mut candidates);
         let has_item = |candidate: &&Candidate| candidate.item.is_some();
         self.taken.extend(candidates.iter().filter(has_item).map(|candidate| candidate.id.clone()));
         self.match_remote(&mut candidates, why).await?;
@@ -117,5 +118,25 @@ impl<'s, 'a> Planner<'s, 'a> {
             self.decide(candidate).await?;
         }
         self.flush().await
+    }
+
+    /// Records of calls that may still be carried out wait, whatever they are by now; they are compared afterwards.
+    fn leave_unsettled(&mut self, candidates: &mut Vec<Candidate>) {
+        let s = self.s;
+        let name = &self.ask.resource.name;
+        let (left, rest) = std::mem::take(candidates)
+            .into_iter()
+            .partition::<Vec<_>, _>(|candidate| s.left_until(name, &candidate.id).is_some());
+        *candidates = rest;
+        for candidate in left {
+            if let Some(until) = s.left_until(name, &candidate.id) {
+                let message =
+                    "the answer of its last call was lost; it is looked at again when the provider must be done with it";
+                self.item_without_hash(
+                    &candidate,
+                    Outcome::new(OutcomeKind::Pending, code::UNSETTLED, message).until(until),
+                );
+            }
+        }
     }
 }
