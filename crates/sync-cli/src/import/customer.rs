@@ -247,11 +247,8 @@ mod tests {
 
     #[test]
     fn consent_keeps_its_date_and_source() {
-        let consent = consent(&[
-            (Field::Consent, "yes"),
-            (Field::ConsentDate, "2024-05-17"),
-            (Field::ConsentSource, "web form"),
-        ]);
+        let consent =
+            consent(&[(Field::Consent, "yes"), (Field::ConsentDate, "2024-05-17"), (Field::ConsentSource, "web form")]);
         assert_eq!(consent.at.unwrap().to_string(), "2024-05-17T00:00:00Z");
         assert_eq!(consent.source.as_deref(), Some("web form"));
     }

@@ -97,8 +97,7 @@ impl Source {
             Some(encoding) => encoding,
             None => encoding::detect(open(path)?).map_err(|error| unreadable(path, error))?,
         };
-        let mut source =
-            Self { path: path.to_owned(), format: Format::JsonLines, encoding, columns: Vec::new(), options };
+        let mut source = Self { path: path.to_owned(), format: Format::JsonLines, encoding, columns: Vec::new(), options };
         if !source.is_json_lines()? {
             source.format = Format::Table { delimiter: source.delimiter()? };
         }

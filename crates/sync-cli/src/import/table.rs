@@ -105,21 +105,17 @@ enum State {
 
 impl<R: BufRead> TableReader<R> {
     pub(crate) fn new(input: R, delimiter: u8, encoding: Encoding) -> Self {
-        Self {
-            input,
-            delimiter,
-            encoding,
-            again: (Vec::new(), 0),
-            here: Place { line: 1, column: 1 },
-            raw: Vec::new(),
-        }
+        Self { input, delimiter, encoding, again: (Vec::new(), 0), here: Place { line: 1, column: 1 }, raw: Vec::new() }
     }
 
     /// The line just read, as it stands in the file, cut.
     pub(crate) fn text(&self) -> String {
         let end = self.raw.len().min(MAX_KEPT_BYTES);
         let kept = self.raw.get(..end).unwrap_or_default();
-        decode(self.encoding, kept).unwrap_or_else(|_| String::from_utf8_lossy(kept)).trim_end_matches(['\r', '\n']).to_owned()
+        decode(self.encoding, kept)
+            .unwrap_or_else(|_| String::from_utf8_lossy(kept))
+            .trim_end_matches(['\r', '\n'])
+            .to_owned()
     }
 
     /// The next line that isn't blank: `Ok(None)` at the end, `Ok(Some(Err(_)))` for a bad one, after which it goes on.
@@ -274,9 +270,7 @@ mod tests {
         let mut lines = Vec::new();
         while let Some(line) = reader.next(&mut cells).unwrap() {
             lines.push(match line {
-                Ok(()) => {
-                    Ok(cells.texts(Encoding::Utf8).unwrap().into_iter().map(|(text, _)| text.into_owned()).collect())
-                }
+                Ok(()) => Ok(cells.texts(Encoding::Utf8).unwrap().into_iter().map(|(text, _)| text.into_owned()).collect()),
                 Err(bad) => Err((bad.place, bad.reason)),
             });
         }
@@ -308,12 +302,7 @@ mod tests {
         let lines = read("a,b\n1,é\"x,\"open\n2,y\n3,z".as_bytes());
         assert_eq!(
             lines,
-            [
-                ok(&["a", "b"]),
-                Err((Place { line: 2, column: 7 }, BadReason::OpenQuote)),
-                ok(&["2", "y"]),
-                ok(&["3", "z"])
-            ]
+            [ok(&["a", "b"]), Err((Place { line: 2, column: 7 }, BadReason::OpenQuote)), ok(&["2", "y"]), ok(&["3", "z"])]
         );
     }
 
@@ -360,10 +349,7 @@ mod tests {
         let mut cells = Cells::default();
         reader.next(&mut cells).unwrap().unwrap().unwrap();
         let places: Vec<Place> = cells.iter().map(|(_, place)| place).collect();
-        assert_eq!(
-            places,
-            [Place { line: 1, column: 1 }, Place { line: 2, column: 4 }, Place { line: 2, column: 6 }]
-        );
+        assert_eq!(places, [Place { line: 1, column: 1 }, Place { line: 2, column: 4 }, Place { line: 2, column: 6 }]);
         reader.next(&mut cells).unwrap().unwrap().unwrap();
         assert_eq!(cells.place(0), Some(Place { line: 3, column: 1 }));
     }

@@ -112,8 +112,7 @@ impl People<'_> {
         // Whoever left did so in the last month, after every opt-in that the shop knows of.
         let days_ago = if status == "subscribed" { 40 + self.rng.below(600) } else { 1 + self.rng.below(25) };
         let day = self.document.today.checked_sub(i64::try_from(days_ago).unwrap_or(0).days());
-        member.last_changed =
-            day.ok().and_then(|day| day.to_zoned(TimeZone::UTC).ok()).map(|zoned| zoned.timestamp());
+        member.last_changed = day.ok().and_then(|day| day.to_zoned(TimeZone::UTC).ok()).map(|zoned| zoned.timestamp());
         member
     }
 }

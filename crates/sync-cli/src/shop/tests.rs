@@ -17,8 +17,7 @@ fn addresses(shop: &Shop) -> HashMap<&str, usize> {
 fn the_shop_has_the_numbers_that_it_promises() {
     let shop = Shop::open().unwrap();
     assert_eq!(shop.customers.len(), 10_000);
-    let agreed: Vec<&Customer> =
-        shop.customers.iter().filter(|customer| customers::opted_in(&customer.contact)).collect();
+    let agreed: Vec<&Customer> = shop.customers.iter().filter(|customer| customers::opted_in(&customer.contact)).collect();
     assert_eq!(agreed.len(), 4_600);
     for customer in agreed {
         let consent = &customer.contact.consent[&Channel::Email];
@@ -78,10 +77,7 @@ fn the_audience_has_the_numbers_that_it_promises() {
     let audience = &seed.audiences[0];
     let mut statuses: BTreeMap<&str, usize> = BTreeMap::new();
     audience.members.iter().for_each(|member| *statuses.entry(&member.status).or_default() += 1);
-    assert_eq!(
-        statuses,
-        BTreeMap::from([("archived", 18), ("cleaned", 63), ("subscribed", 3_100), ("unsubscribed", 412)])
-    );
+    assert_eq!(statuses, BTreeMap::from([("archived", 18), ("cleaned", 63), ("subscribed", 3_100), ("unsubscribed", 412)]));
     let emails: BTreeSet<String> = audience.members.iter().map(|member| member.email.to_lowercase()).collect();
     assert_eq!(emails.len(), audience.members.len(), "every address is there once");
     assert!(!emails.contains("walkin@example.com"));

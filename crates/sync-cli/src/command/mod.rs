@@ -1,0 +1,65 @@
+//! The commands.
+
+mod connect;
+mod demo;
+mod history;
+mod import;
+mod prompt;
+mod providers;
+mod questions;
+mod sandbox;
+mod settings;
+mod sync;
+
+pub(crate) use sync::host;
+
+use sync_core::Result;
+
+use crate::{
+    app::{App, known_providers},
+    args::{Cli, Command},
+    config::{Config, environment},
+    doctor,
+    exit::Exit,
+    output::Output,
+};
+
+/// Runs one command.
+pub(crate) async fn run(cli: Cli) -> Exit {
+    let out = Output::new(cli.global.json);
+    match dispatch(cli, out).await {
+        Ok(exit) => exit,
+        Err(error) => {
+            tracing::debug!(?error, "the command failed");
+            out.error(&error)
+        }
+    }
+}
+
+async fn dispatch(cli: Cli, out: Output) -> Result<Exit> {
+    // These two need neither configuration nor database.
+    match &cli.command {
+        Command::Demo(args) => return demo::run(args, out).await,
+        Command::Sandbox(args) => return sandbox::run(args, out).await,
+        _ => {}
+    }
+    let config = Config::load(cli.global.flags(), &environment, &known_providers())?;
+    let app = App { config, out };
+    match cli.command {
+        Command::Demo(_) | Command::Sandbox(_) => Ok(Exit::Done),
+        Command::Providers => providers::run(&app),
+        Command::Connect(args) => connect::connect(&app, &args).await,
+        Command::Settings(args) => settings::run(&app, &args).await,
+        Command::Disconnect(args) => connect::disconnect(&app, &args.integration).await,
+        Command::Import(args) => import::run(&app, &args).await,
+        Command::Plan(args) => sync::plan(&app, &args.run).await,
+        Command::Sync(args) => sync::sync(&app, &args).await,
+        Command::Runs(args) => history::runs(&app, &args).await,
+        Command::Why(args) => history::why(&app, &args).await,
+        Command::Questions(args) => questions::list(&app, &args).await,
+        Command::Answer(args) => questions::answer(&app, &args).await,
+        Command::Retry(args) => history::retry(&app, &args).await,
+        Command::Forget(args) => history::forget(&app, &args).await,
+        Command::Doctor(args) => doctor::run(&app, &args).await,
+    }
+}

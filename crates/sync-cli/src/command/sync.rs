@@ -1,0 +1,229 @@
+//! `plan` and `sync`.
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use serde::Serialize;
+use sync_core::{Cancel, EffectGrants, PlanHash, Result, Scope, Stop, SyncRequest, SyncResult};
+use sync_dispatch::{RunOptions, endpoint_answer};
+
+use super::prompt;
+use crate::{
+    app::{App, Make, Workbench, integration_name},
+    args::{RunArgs, SyncArgs},
+    exit::Exit,
+    output::{Bar, Output, count, thousands},
+};
+
+/// How often a held lease is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// A result as JSON: the public one, with the exit code and the sentence of the endpoint.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document<'a> {
+    #[serde(flatten)]
+    result: &'a SyncResult,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+    exit_code: u8,
+}
+
+/// Says what a sync would do.
+pub(super) async fn plan(app: &App, args: &RunArgs) -> Result<Exit> {
+    run(app, args, true, None).await
+}
+
+/// Syncs.
+pub(super) async fn sync(app: &App, args: &SyncArgs) -> Result<Exit> {
+    run(app, &args.run, args.dry_run, args.approve.as_deref()).await
+}
+
+async fn run(app: &App, args: &RunArgs, dry_run: bool, approve: Option<&str>) -> Result<Exit> {
+    let scope = app.scope(&args.integration)?;
+    let bench = app.open_with(Make::No, args.har.as_deref()).await?;
+    let done = run_in(app, &bench, &scope, args, dry_run, approve).await;
+    bench.close().await;
+    done
+}
+
+async fn run_in(
+    app: &App,
+    bench: &Workbench,
+    scope: &Scope,
+    args: &RunArgs,
+    dry_run: bool,
+    approve: Option<&str>,
+) -> Result<Exit> {
+    let mut request = SyncRequest::new(scope.organization.clone(), scope.integration.clone());
+    request.dry_run = dry_run;
+    request.direction = args.direction;
+    request.types.clone_from(&args.types);
+    if !args.items.is_empty() {
+        request = request.items(args.items.iter().cloned());
+    }
+    let cancel = Cancel::new();
+    let watch = tokio::spawn(cancel_on_signal(cancel.clone(), app.out));
+    let bar = Arc::new(Bar::new(app.out));
+    let mut options = RunOptions::new()
+        .grants(EffectGrants::of(args.grants.iter().cloned()))
+        .approve(approve.map(PlanHash::new))
+        .progress(Arc::clone(&bar) as _)
+        .cancel(cancel.clone())
+        .owner(owner());
+    let mut result = attempt(app, bench, scope, &request, &options, args.wait, &bar).await;
+    bar.finish();
+    // At a terminal, a plan that waits for approval is asked about at once.
+    if let Some(hash) = waits_for_approval(&result).filter(|_| !dry_run && !app.out.is_json() && prompt::can_ask()) {
+        show(app.out, bench, scope, &result, dry_run);
+        if !prompt::confirm("Carry this plan out?")? {
+            watch.abort();
+            return Ok(Exit::Approval);
+        }
+        options = options.approve(Some(hash));
+        result = attempt(app, bench, scope, &request, &options, args.wait, &bar).await;
+        bar.finish();
+    }
+    watch.abort();
+    Ok(show(app.out, bench, scope, &result, dry_run))
+}
+
+/// One dispatch; with `wait`, another whenever somebody else's run has ended.
+async fn attempt(
+    app: &App,
+    bench: &Workbench,
+    scope: &Scope,
+    request: &SyncRequest,
+    options: &RunOptions,
+    wait: bool,
+    bar: &Bar,
+) -> SyncResult {
+    loop {
+        let result = bench.dispatcher.dispatch_with(request.clone(), options.clone()).await;
+        let is_held = result.details.as_ref().and_then(|details| details.stopped) == Some(Stop::LeaseHeld);
+        if !is_held || !wait {
+            return result;
+        }
+        bar.message("another run is under way; waiting for it");
+        app.out.note("Another run is under way; waiting for it to end …");
+        loop {
+            if options.cancel.is_cancelled() {
+                return result;
+            }
+            match bench.dispatcher.lease(scope).await {
+                Ok(Some(lease)) if lease.expires_at > lease.now => tokio::time::sleep(LOOK_EVERY).await,
+                _ => break,
+            }
+        }
+    }
+}
+
+/// The first Ctrl-C asks the run to stop, the second ends the program.
+async fn cancel_on_signal(cancel: Cancel, out: Output) {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        cancel.cancel();
+        out.note("Stopping: what is under way is finished and recorded. Press Ctrl-C again to end at once.");
+        if tokio::signal::ctrl_c().await.is_ok() {
+            std::process::exit(i32::from(Exit::Later.code()));
+        }
+    }
+}
+
+/// Who runs, for the lease.
+pub(super) fn owner() -> String {
+    format!("syncctl, pid {} on {}", std::process::id(), host())
+}
+
+/// This machine's name.
+pub(crate) fn host() -> String {
+    #[cfg(unix)]
+    let name = Some(rustix::system::uname().nodename().to_string_lossy().into_owned());
+    #[cfg(not(unix))]
+    let name = crate::config::environment("COMPUTERNAME");
+    name.filter(|name| !name.is_empty()).unwrap_or_else(|| "this machine".to_owned())
+}
+
+fn waits_for_approval(result: &SyncResult) -> Option<PlanHash> {
+    let details = result.details.as_ref()?;
+    match details.stopped {
+        Some(Stop::Approval | Stop::Breaker) => details.plan_hash.clone(),
+        _ => None,
+    }
+}
+
+/// Prints a result and tells the exit code.
+fn show(out: Output, bench: &Workbench, scope: &Scope, result: &SyncResult, dry_run: bool) -> Exit {
+    let capabilities = bench.dispatcher.capabilities(scope.integration.as_str());
+    let answer = endpoint_answer(&capabilities, result);
+    let exit = Exit::of_result(result);
+    out.document(&Document { result, message: answer.message.as_deref(), exit_code: exit.code() });
+    if out.is_json() {
+        return exit;
+    }
+    if let Some(message) = &answer.message {
+        out.say(message);
+    }
+    tell(out, result);
+    for line in result.errors.iter().flatten() {
+        out.note(format!("  {line}"));
+    }
+    let details = result.details.as_ref();
+    if let Some(at) = details.and_then(|details| details.resume_at) {
+        out.note(format!("It can go on at {} ({}).", at.strftime("%Y-%m-%d %H:%M:%SZ"), from_now(at)));
+    }
+    let sync = format!("syncctl sync {} --org {}", scope.integration, scope.organization);
+    match (waits_for_approval(result), details.and_then(|details| details.plan_hash.as_ref())) {
+        (Some(hash), _) => out.say(format!("To carry this plan out: {sync} --approve {hash}")),
+        (None, Some(hash)) if dry_run => out.say(format!("To carry this plan out: {sync} --approve {hash}")),
+        _ => {}
+    }
+    let n_questions = details.map_or(0, |details| details.outcomes.of("question"));
+    if n_questions > 0 && !dry_run {
+        out.say(format!(
+            "See what waits for an answer: syncctl questions {} --org {}",
+            scope.integration, scope.organization
+        ));
+    }
+    exit
+}
+
+/// What a result means, in lines.
+pub(super) fn tell(out: Output, result: &SyncResult) {
+    let Some(details) = &result.details else { return };
+    let counts = |counts: &sync_core::Counts| {
+        counts.0.iter().map(|(name, n)| format!("{} {name}", thousands(*n))).collect::<Vec<_>>().join(", ")
+    };
+    if !details.planned.is_empty() {
+        let calls = details.calls.map(|n| format!(" in {}", count(n, "call", "calls"))).unwrap_or_default();
+        out.say(format!("  planned: {}{calls}", counts(&details.planned)));
+    }
+    if !details.outcomes.is_empty() {
+        out.say(format!("  items: {}", counts(&details.outcomes)));
+    }
+    for (code, n) in &details.skipped {
+        out.say(format!("  left out: {} {}", thousands(*n), code.replace('-', " ")));
+    }
+    for note in &details.notes {
+        out.say(format!("  {note}"));
+    }
+    if details.consent_facts > 0 {
+        out.say(format!("  learned: {}", count(details.consent_facts, "change of consent", "changes of consent")));
+    }
+    if let Some(run) = &details.run_id {
+        out.say(format!("  run {run}"));
+    }
+}
+
+/// `in 12 s`, `in 5 min`, `now`.
+fn from_now(at: Timestamp) -> String {
+    match at.duration_since(Timestamp::now()).as_secs() {
+        ..=0 => "now".to_owned(),
+        s @ 1..120 => format!("in {s} s"),
+        s => format!("in {} min", s / 60),
+    }
+}
+
+/// The integration's name, for sentences.
+pub(super) fn name(scope: &Scope) -> &str {
+    integration_name(&scope.integration)
+}

@@ -1,0 +1,7 @@
+//! `syncctl`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sync_cli::main()
+}
