@@ -166,6 +166,7 @@ async fn two_processes_hand_over_one_digest() {
             .clock(std::sync::Arc::new(world.clock.clone()))
             .transport(world.service.clone())
             .notifier(inbox)
+            .without_consent_sink()
             .built_integration(support::Fake::of(&support::LEDGER))
     });
     let now = "2026-11-22T10:00:00Z".parse().unwrap();

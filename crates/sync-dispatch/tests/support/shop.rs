@@ -20,7 +20,10 @@ type Tables = BTreeMap<(String, String), BTreeMap<String, Record>>;
 
 impl Shop {
     pub fn put(&self, of: &str, id: &str, name: &str) {
-        let record = Record::new().with("name", Value::text(name));
+        self.put_record(of, id, Record::new().with("name", Value::text(name)));
+    }
+
+    pub fn put_record(&self, of: &str, id: &str, record: Record) {
         let key = (super::ORG.to_owned(), of.to_owned());
         self.0.lock().unwrap().entry(key).or_default().insert(id.to_owned(), record);
     }
