@@ -52,9 +52,10 @@ fn no_secret_and_no_address_is_in_the_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.har");
     let world = World::by_rule(|request, _| match request.uri().path() {
-        "/oauth2/token" => {
-            answer(200, r#"{"access_token":"access-1-s3cret","refresh_token":"refresh-1-s3cret","expires_in":60}"#)
-        }
+        "/oauth2/token" => answer(
+            200,
+            r#"{"access_token":"access-1-s3cret","refresh_token":"refresh-1-s3cret","expires_in":60,"odd":"0dd-s3cret"}"#,
+        ),
         _ => answer_with(
             200,
             &[("set-cookie", "sid=c00kie-s3cret"), ("content-type", "application/json")],

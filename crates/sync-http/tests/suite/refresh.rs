@@ -153,6 +153,23 @@ fn a_fresh_token_that_is_refused_too_is_a_dead_grant() {
 }
 
 #[test]
+fn a_refused_token_does_not_bury_the_grant_of_somebody_who_reconnected_meanwhile() {
+    let world = World::by_rule_with_grants(|grants: &MemoryGrants, request, idx| match request.uri().path() {
+        "/oauth2/token" => answer(200, &tokens(1)),
+        _ => {
+            if idx > 1 {
+                let new = Credentials::Token { access: SecretString::from("reconnected"), refresh: None, expires_at: None };
+                grants.put(&scope(), Grant { generation: 40, credentials: new, ..key_grant() });
+            }
+            answer(401, "{}")
+        }
+    });
+    world.grants.put(&scope(), token_grant(HOUR));
+    assert_eq!(world.send(read()).unwrap_err().kind(), ErrorKind::AuthRevoked);
+    assert_eq!(world.grants.grant(&scope()).dead_since, None);
+}
+
+#[test]
 fn invalid_grant_opens_the_circuit() {
     let world = World::by_rule(|_, _| answer(400, r#"{"error":"invalid_grant","error_description":"gone"}"#));
     world.grants.put(&scope(), token_grant(Duration::ZERO));
