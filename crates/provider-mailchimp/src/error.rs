@@ -27,7 +27,7 @@ pub(crate) fn classify(answer: &Response<Bytes>) -> Result<()> {
 pub(crate) fn classify_archive(answer: &Response<Bytes>) -> Result<()> {
     match answer.status() {
         StatusCode::NOT_FOUND if problem(answer.body()).is_some() => Ok(()),
-        // Clients report "This list member cannot be removed" for contacts that Mailchimp itself holds back.
+        // "This list member cannot be removed": archived already, or held back by Mailchimp itself.
         StatusCode::METHOD_NOT_ALLOWED => {
             let problem = problem(answer.body()).unwrap_or_default();
             Err(Error::new(ErrorKind::Refused, "Mailchimp does not let this contact be archived")

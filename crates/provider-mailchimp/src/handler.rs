@@ -84,7 +84,8 @@ impl Handler {
         container.or(self.settings.audience.as_ref()).ok_or_else(no_audience)
     }
 
-    async fn member(&self, cx: &Context<'_>, audience: &ContainerId, id: &RemoteId) -> Result<Found> {
+    /// Looks one member up.
+    pub(crate) async fn member(&self, cx: &Context<'_>, audience: &ContainerId, id: &RemoteId) -> Result<Found> {
         let answer = match cx.send(client::member(audience, id)).await {
             Ok(answer) => answer,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Found::Absent),

@@ -4,6 +4,7 @@
 
 mod check;
 mod contract;
+mod double;
 mod prepare;
 mod pull;
 mod push;
