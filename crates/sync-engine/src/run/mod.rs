@@ -16,7 +16,7 @@ mod session;
 
 use std::collections::BTreeSet;
 
-use sync_core::{AccountId, Check, Error, ErrorKind, ResourceName, RunId, Stop, SyncResult};
+use sync_core::{AccountId, Check, Error, ErrorKind, ResourceName, RunId, Stop, Swapped, SyncResult};
 
 use self::{
     ask::Ask,
@@ -109,8 +109,16 @@ async fn verify_account(s: &mut Session<'_>) -> Result<(), Halt> {
             };
             if let Some(mut grant) = grant {
                 let generation = grant.generation;
+                grant.generation += 1;
                 grant.account = Some(account.clone());
-                store.swap(&s.scope, Some(generation), Some(grant)).await.map_err(|error| s.halt(error))?;
+                let swapped = store.swap(&s.scope, Some(generation), Some(grant)).await.map_err(|error| s.halt(error))?;
+                if matches!(swapped, Swapped::Lost(_)) {
+                    return Err(Halt::new(
+                        Stop::Later,
+                        Error::new(ErrorKind::Moved, "somebody connected again while the account was verified")
+                            .with_remedy("Sync again."),
+                    ));
+                }
             }
             account
         }

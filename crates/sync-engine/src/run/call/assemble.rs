@@ -1,0 +1,196 @@
+//! What parts need just before they are written: links, fresh versions, references.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sync_core::{
+    CallKey, Find, FindBy, Found, Hash, LocalId, Outcome, OutcomeKind, Owner, Record, Ref, RemoteId, RunId, UpdateNeeds,
+    Value, Verb, code,
+};
+
+use super::super::{
+    ask::ResourceAsk,
+    halt::Halt,
+    session::{Session, Settled},
+};
+use super::{Batch, Sent, hold};
+use crate::{Link, LinkState, ReadyPart};
+
+/// Reads what the parts need just before writing: links, fresh versions, references.
+pub(super) async fn assemble<'a>(
+    s: &Session<'_>,
+    ask: &'a ResourceAsk,
+    run: &'a RunId,
+    parts: Vec<ReadyPart>,
+    sent: &mut Sent,
+) -> Result<Option<Batch<'a>>, Halt> {
+    let mut batch =
+        Batch { ask, run, links: Vec::new(), fresh: Vec::new(), refs: Vec::new(), parts: Vec::new(), is_resend: false };
+    let parts = with_fresh_counts(s, run, parts).await?;
+    let ids: Vec<LocalId> = parts.iter().map(|part| part.operation.local.clone()).collect();
+    let is_first_create = |part: &ReadyPart| part.operation.verb == Verb::Create && part.part_idx == 0;
+    let links = if parts.iter().all(is_first_create) {
+        parts.iter().map(|_| None).collect()
+    } else {
+        links(s, ask, &parts, &ids).await?
+    };
+    let mut fresh: HashMap<RemoteId, Found> = HashMap::new();
+    if ask.resource.update_needs != UpdateNeeds::Nothing {
+        let remote: Vec<RemoteId> = parts
+            .iter()
+            .zip(&links)
+            .filter(|(part, _)| part.operation.verb != Verb::Create && part.part_idx == 0)
+            .filter_map(|(part, link)| remote_of(part, link.as_ref()))
+            .collect();
+        for chunk in remote.chunks(ask.resource.find_max.max(1)) {
+            s.keep_lease().await?;
+            let container = parts.first().and_then(|part| part.operation.container.as_ref());
+            let request = Find::new(&ask.resource.name, container, FindBy::Ids(chunk));
+            let found = s.input.handler.find(&s.context(), request).await.map_err(|error| s.halt(error))?;
+            fresh.extend(chunk.iter().cloned().zip(found));
+        }
+    }
+    let mut held = Vec::new();
+    for (part, link) in parts.into_iter().zip(links) {
+        let found = remote_of(&part, link.as_ref()).and_then(|id| fresh.remove(&id));
+        let read = match found {
+            Some(Found::One(remote)) => {
+                let known = part.operation.before.as_ref().and_then(|before| before.version.as_ref());
+                if known.is_some() && remote.version.as_ref() != known {
+                    // It changed there since it was planned.
+                    held.extend(hold(&part, run));
+                    sent.again.push(part.operation.local.clone());
+                    continue;
+                }
+                Some(remote)
+            }
+            Some(Found::Absent | Found::Gone) if part.operation.verb != Verb::Remove => {
+                held.extend(hold(&part, run));
+                sent.again.push(part.operation.local.clone());
+                continue;
+            }
+            _ => None,
+        };
+        match references(s, &part.operation.fields).await? {
+            Some(refs) => {
+                batch.parts.push(part);
+                batch.links.push(link);
+                batch.fresh.push(read);
+                batch.refs.push(refs);
+            }
+            None => {
+                let outcome =
+                    Outcome::new(OutcomeKind::Blocked, code::BLOCKED, "a record that it refers to isn't there yet")
+                        .remedy(Owner::Nobody, "It goes once that record is there.");
+                held.extend(hold(&part, run));
+                held.extend(s.settle_item(Settled {
+                    hash: part.hash,
+                    ..Settled::new(&ask.resource.name, &part.operation.local, outcome)
+                }));
+            }
+        }
+    }
+    s.commit(held).await?;
+    Ok((!batch.parts.is_empty()).then_some(batch))
+}
+
+/// Parts of operations with several open parts, as they stand now: others may have been done since the page was read.
+pub(super) async fn with_fresh_counts(
+    s: &Session<'_>,
+    run: &RunId,
+    mut parts: Vec<ReadyPart>,
+) -> Result<Vec<ReadyPart>, Halt> {
+    let several: Vec<(u64, u32)> =
+        parts.iter().filter(|part| part.n_open > 1).map(|part| (part.seq, part.part_idx)).collect();
+    if several.is_empty() {
+        return Ok(parts);
+    }
+    let fresh = s.engine.store.parts(&s.scope, run, &several).await.map_err(|error| s.halt(error))?;
+    let counts: HashMap<(u64, u32), u32> = fresh.into_iter().map(|part| ((part.seq, part.part_idx), part.n_open)).collect();
+    for part in &mut parts {
+        if let Some(n_open) = counts.get(&(part.seq, part.part_idx)) {
+            part.n_open = *n_open;
+        }
+    }
+    Ok(parts)
+}
+
+pub(super) async fn links(
+    s: &Session<'_>,
+    ask: &ResourceAsk,
+    parts: &[ReadyPart],
+    ids: &[LocalId],
+) -> Result<Vec<Option<Link>>, Halt> {
+    let mut links: Vec<Option<Link>> = parts.iter().map(|_| None).collect();
+    let mut roles: Vec<_> = parts.iter().map(|part| part.operation.role.clone()).collect();
+    roles.sort();
+    roles.dedup();
+    for role in roles {
+        let found = s
+            .engine
+            .store
+            .links_by_local(&s.scope, &s.account, &ask.resource.name, &role, ids)
+            .await
+            .map_err(|error| s.halt(error))?;
+        for ((slot, part), link) in links.iter_mut().zip(parts).zip(found) {
+            if part.operation.role == role {
+                *slot = link;
+            }
+        }
+    }
+    Ok(links)
+}
+
+/// The remote record of a part: of its link, or, before there is one, the match that was planned.
+pub(super) fn remote_of(part: &ReadyPart, link: Option<&Link>) -> Option<RemoteId> {
+    link.and_then(|link| link.remote.clone()).or_else(|| part.operation.before.as_ref().map(|before| before.id.clone()))
+}
+
+/// References of a record to others of the host, as remote ids; `None` when one has no counterpart yet.
+pub(super) async fn references(s: &Session<'_>, fields: &Record) -> Result<Option<BTreeMap<LocalId, RemoteId>>, Halt> {
+    let mut refs = BTreeMap::new();
+    for (_, value) in fields.iter() {
+        let Value::Ref(Ref::Local { collection, id }) = value else { continue };
+        let Some(resource) = s.input.descriptor.resources.iter().find(|resource| resource.collection == *collection) else {
+            return Ok(None);
+        };
+        let target = s.input.handler.target(&resource.name, &Record::new());
+        let link = s
+            .engine
+            .store
+            .links_by_local(&s.scope, &s.account, &resource.name, &target.role, std::slice::from_ref(id))
+            .await
+            .map_err(|error| s.halt(error))?
+            .pop()
+            .flatten();
+        match link.filter(|link| link.state == LinkState::Live).and_then(|link| link.remote) {
+            Some(remote) => refs.insert(id.clone(), remote),
+            None => return Ok(None),
+        };
+    }
+    Ok(Some(refs))
+}
+
+pub(super) fn open_link(s: &Session<'_>, part: &ReadyPart, key: &CallKey) -> Link {
+    Link {
+        account: s.account.clone(),
+        resource: part.operation.resource.clone(),
+        local: part.operation.local.clone(),
+        role: part.operation.role.clone(),
+        container: part.operation.container.clone(),
+        remote: None,
+        state: LinkState::Open,
+        key: part.key.clone(),
+        hash: None,
+        base: None,
+        call: Some(key.clone()),
+    }
+}
+
+pub(super) fn digest(parts: &[ReadyPart]) -> String {
+    let mut hash = Hash::start();
+    for part in parts {
+        hash.text(part.operation.id.as_str());
+        hash.text(&part.part_idx.to_string());
+    }
+    hash.finish().to_string()
+}

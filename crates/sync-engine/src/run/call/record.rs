@@ -1,0 +1,197 @@
+//! Receipts become changes of the store.
+
+use std::time::Duration;
+
+use sync_core::{
+    Error, Outcome, OutcomeKind, Receipt, Record, Remote, RemoteId, RemoteState, Safety, Value, Verb, Version, code,
+};
+
+use super::super::session::{Session, Settled, later};
+use super::{Batch, Sent, hold};
+use crate::{Base, CallRow, Change, Item, Link, LinkState, PartRow, PartState, ReadyPart};
+
+/// One receipt becomes changes of the store.
+#[allow(clippy::too_many_arguments)]
+pub(super) fn record(
+    s: &Session<'_>,
+    batch: &Batch<'_>,
+    part: &ReadyPart,
+    link: Option<&Link>,
+    standing: Option<&Item>,
+    receipt: Receipt,
+    row: &CallRow,
+    changes: &mut Vec<Change>,
+    sent: &mut Sent,
+    uncertain: &mut Vec<(u64, u32)>,
+) {
+    let operation = &part.operation;
+    let name = &operation.resource;
+    let settled = |outcome, remote: Option<&RemoteId>, needs_grant| {
+        s.settle_item(Settled {
+            remote,
+            hash: part.hash,
+            standing,
+            needs_grant,
+            look_again: batch.is_resend,
+            ..Settled::new(name, &operation.local, outcome)
+        })
+    };
+    let undo_open = |changes: &mut Vec<Change>| {
+        if operation.verb == Verb::Create && link.is_none_or(|link| link.remote.is_none()) {
+            changes.push(Change::DropLink {
+                account: s.account.clone(),
+                resource: name.clone(),
+                local: operation.local.clone(),
+                role: operation.role.clone(),
+            });
+        }
+    };
+    match receipt {
+        Receipt::Done { id, version, after, facts } => {
+            if let Some(facts) = facts {
+                s.learn(facts);
+            }
+            changes.push(Change::Part(PartRow {
+                run: batch.run.clone(),
+                seq: part.seq,
+                part_idx: Some(part.part_idx),
+                state: PartState::Done,
+            }));
+            let is_last = part.n_open <= 1;
+            let link = done_link(s, batch, part, link, id.clone(), version, after, is_last);
+            changes.push(Change::PutLink(link));
+            if is_last {
+                let outcome = if crate::run::apply::is_match(operation.reason) {
+                    Outcome::new(OutcomeKind::Updated, code::DONE, "")
+                } else {
+                    Outcome::done(operation.verb)
+                };
+                changes.extend(settled(outcome, Some(&id), None));
+                lift(batch, operation, changes);
+            }
+        }
+        Receipt::Moved => {
+            changes.extend(hold(part, batch.run));
+            sent.again.push(operation.local.clone());
+        }
+        Receipt::Taken(_) => {
+            undo_open(changes);
+            changes.extend(hold(part, batch.run));
+            sent.again.push(operation.local.clone());
+        }
+        Receipt::Refused(error) => {
+            undo_open(changes);
+            changes.extend(hold(part, batch.run));
+            let mut outcome = Outcome::failed(&error);
+            outcome.until = s.next_try(&error, standing.map_or(0, |item| item.attempts));
+            changes.extend(settled(outcome, None, None));
+        }
+        Receipt::Skipped(skip) => {
+            undo_open(changes);
+            changes.extend(hold(part, batch.run));
+            let needs_grant = skip.needs_grant.as_deref().map(str::to_owned);
+            changes.extend(settled(Outcome::from(&skip), None, needs_grant));
+        }
+        Receipt::Uncertain(_) => {
+            uncertain.push((part.seq, part.part_idx));
+            changes.extend(settled(pending(s, row, None), None, None));
+        }
+        // A receipt of a later version of the contract: nothing is known about it.
+        _ => uncertain.push((part.seq, part.part_idx)),
+    }
+}
+
+/// The link after a part was done. Only the last part makes the base: until then the record counts as not agreed on, so
+/// that whatever is left is planned again.
+#[allow(clippy::too_many_arguments)]
+pub(super) fn done_link(
+    s: &Session<'_>,
+    batch: &Batch<'_>,
+    part: &ReadyPart,
+    link: Option<&Link>,
+    id: RemoteId,
+    version: Option<Version>,
+    after: Option<Box<Remote>>,
+    is_last: bool,
+) -> Link {
+    let operation = &part.operation;
+    let before = link.and_then(|link| link.base.as_ref());
+    let mut native = after.as_ref().and_then(|after| after.native.clone());
+    let mut state = after.as_ref().map_or(RemoteState::Live, |after| after.state.clone());
+    if operation.verb == Verb::Remove && after.is_none() {
+        state = RemoteState::Archived;
+    }
+    if native.is_none() {
+        native = before
+            .and_then(|base| base.native.clone())
+            .or_else(|| operation.before.as_ref().and_then(|before| before.native.clone()));
+    }
+    let version = version
+        .or_else(|| after.as_ref().and_then(|after| after.version.clone()))
+        .or_else(|| before.and_then(|base| base.version.clone()));
+    let is_removed = operation.verb == Verb::Remove;
+    let (base, hash) = if is_last && !is_removed {
+        let local = merged(before.map(|base| &base.local), &operation.fields);
+        let shown = after.map(|after| after.fields).filter(|fields| !fields.is_empty());
+        // What the answer shows replaces what we sent; what it doesn't show is as we sent it.
+        let remote = shown.map(|shown| merged(Some(&local), &shown)).filter(|remote| *remote != local);
+        (Some(Base { local, remote, version, state, native, mapping: batch.ask.rules.mapping.clone() }), part.hash)
+    } else {
+        (before.cloned().map(|base| Base { version, ..base }), None)
+    };
+    Link {
+        account: s.account.clone(),
+        resource: operation.resource.clone(),
+        local: operation.local.clone(),
+        role: operation.role.clone(),
+        container: operation.container.clone().or_else(|| link.and_then(|link| link.container.clone())),
+        remote: Some(id),
+        state: if is_removed { LinkState::Removed } else { LinkState::Live },
+        key: part.key.clone().or_else(|| link.and_then(|link| link.key.clone())),
+        hash,
+        base,
+        call: None,
+    }
+}
+
+pub(super) fn merged(base: Option<&Record>, over: &Record) -> Record {
+    let mut record = base.cloned().unwrap_or_default();
+    for (field, value) in over.iter() {
+        record.set(field.clone(), value.clone());
+    }
+    record
+}
+
+/// A newer opt-in was carried out, so the refusal before it counts no more: the person is asked to confirm.
+pub(super) fn lift(batch: &Batch<'_>, operation: &sync_core::Operation, changes: &mut Vec<Change>) {
+    let Some((channel, field, address)) = batch.ask.resource.consent else { return };
+    let asked = operation
+        .fields
+        .value(field)
+        .and_then(Value::as_consent)
+        .is_some_and(|consent| consent.state == sync_core::ConsentState::Pending);
+    if asked
+        && operation.is_changed(field)
+        && let Some(address) = operation.fields.text(address)
+    {
+        changes.push(Change::Lift { channel, address: address.to_owned() });
+    }
+}
+
+pub(super) fn pending(s: &Session<'_>, row: &CallRow, error: Option<&Error>) -> Outcome {
+    let until = later(row.not_after, s.settle(settle_of(row.safety)));
+    let why = error.map_or("the answer did not tell about it", |_| "the answer was lost");
+    Outcome::new(
+        OutcomeKind::Pending,
+        code::UNSETTLED,
+        format!("{why}; it is looked at again when the provider must be done with it"),
+    )
+    .until(until)
+}
+
+pub(super) fn settle_of(safety: Safety) -> Option<Duration> {
+    match safety {
+        Safety::Key { settle, .. } | Safety::LookUp { settle } => Some(settle),
+        _ => None,
+    }
+}
