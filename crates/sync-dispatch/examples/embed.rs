@@ -1,7 +1,8 @@
 //! A service that pushes its own customers, from its own table, to its organization's Mailchimp audience.
 //!
 //! `MAILCHIMP_KEY=… AUDIENCE=… cargo run -p sync-dispatch --example embed --features mailchimp,sqlite`. The first run
-//! prints its plan and stops; with `APPROVE=HASH` it is applied. `MAILCHIMP_URL=http://127.0.0.1:PORT/3.0` is a sandbox's.
+//! prints its plan and stops; with `APPROVE=HASH` it is applied. `STORE_KEY` seals the credentials in `sync.db`; with
+//! `MAILCHIMP_URL=http://127.0.0.1:PORT/3.0` it talks to a sandbox.
 
 use std::{env::var, sync::Arc};
 
@@ -19,8 +20,9 @@ fn fault(error: sqlx::Error) -> Error {
 fn live(row: &SqliteRow, fields: &FieldSet) -> Local {
     let text = |column: &str| row.get::<Option<String>, _>(column);
     let mut record = Record::new();
-    record.set("email", text("email").map_or(Value::Blank, Value::Text));
-    record.set("first_name", text("first_name").map_or(Value::Blank, Value::Text));
+    for field in ["email", "first_name"] {
+        record.set(field, text(field).map_or(Value::Null, Value::Text));
+    }
     if let Some(at) = text("agreed_at").and_then(|at| at.parse().ok()) {
         record.set("consent.email", Value::Consent(Consent::new(ConsentState::Granted).at(at)));
     }
@@ -81,12 +83,12 @@ impl ConsentSink for Shop {
 #[tokio::main]
 async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let pool = SqlitePool::connect("sqlite:shop.db?mode=rwc").await?;
-    query("create table if not exists customers (id text primary key, organization text, email text, first_name text, agreed_at text)")
-        .execute(&pool)
-        .await?;
-    query("insert or ignore into customers values ('1', 'blue-manta', 'ada@example.com', 'Ada', '2026-01-31T10:00:00Z')")
-        .execute(&pool)
-        .await?;
+    for sql in [
+        "create table if not exists customers (id text primary key, organization text, email text, first_name text, agreed_at text)",
+        "insert or ignore into customers values ('1', 'blue-manta', 'ada@example.com', 'Ada', '2026-01-31T10:00:00Z')",
+    ] {
+        query(sql).execute(&pool).await?;
+    }
     let shop = Arc::new(Shop(pool));
     let store = sqlite::SqliteStore::open("sync.db", sqlite::StoreKey::from_env("STORE_KEY")?).await?;
     let mut builder = Dispatcher::builder(Arc::new(store), HostRecords::ReadOnly(shop.clone())).consent(shop);
@@ -96,9 +98,11 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let dispatcher = builder.build()?;
 
     let scope = Scope::new("blue-manta", "mailchimp");
-    let settings = serde_json::json!({"audience": var("AUDIENCE")?, "merge_fields": {"FNAME": "first_name"}});
-    let key = var("MAILCHIMP_KEY")?.into();
-    dispatcher.connect_with_key(&scope, key, ConnectOptions::new().settings(settings)).await?;
+    if dispatcher.connections(&scope.organization).await?.is_empty() {
+        let settings = serde_json::json!({"audience": var("AUDIENCE")?, "merge_fields": {"FNAME": "first_name"}});
+        let options = ConnectOptions::new().settings(settings);
+        dispatcher.connect_with_key(&scope, var("MAILCHIMP_KEY")?.into(), options).await?;
+    }
     let options = RunOptions::new().approve(var("APPROVE").ok().map(PlanHash::from));
     let result = dispatcher.dispatch_with(SyncRequest::new("blue-manta", "mailchimp"), options).await;
     println!("{}", serde_json::to_string_pretty(&result)?);
