@@ -152,11 +152,14 @@ pub(crate) enum Status {
     Transactional,
 }
 
-/// Body of `POST /lists/{id}`. `sync_tags` is never sent: it would take a marketer's tags away.
+/// Body of `POST /lists/{id}`. `sync_tags` replaces all tags of a member, so it is never sent where members may exist:
+/// it would take a marketer's tags away.
 #[derive(Serialize)]
 pub(crate) struct MembersWrite<'a> {
     pub(crate) members: Vec<&'a MemberWrite>,
     pub(crate) update_existing: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) sync_tags: bool,
 }
 
 /// Answer of `POST /lists/{id}`.

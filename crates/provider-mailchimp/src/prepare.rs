@@ -74,13 +74,10 @@ impl Making<'_> {
     fn create(&mut self) -> Result<(), Stop> {
         let status = new_status(self.handler, self.facts, self.op)?;
         self.handler.audience(self.op)?;
-        new_member(self.handler, self.facts, self.op)?;
+        let write = new_member(self.handler, self.facts, self.grants, self.op)?;
         let part = Part::new(0, self.group(&Step::New), self.handler.config.members_per_call, Safety::ClientId);
         self.parts.push(self.allowed(status, part)?);
-        if !self.handler.settings.tags_in_create {
-            self.tags(2)?;
-        }
-        Ok(())
+        if write.tags.is_empty() { self.tags(2) } else { Ok(()) }
     }
 
     fn update(&mut self) -> Result<(), Stop> {
@@ -205,11 +202,12 @@ pub(crate) fn status_change(handler: &Handler, facts: &Facts, op: &Operation) ->
 ///
 /// # Errors
 /// [`ErrorKind::Invalid`] names the field and the remedy.
-pub(crate) fn new_member(handler: &Handler, facts: &Facts, op: &Operation) -> Result<MemberWrite> {
+pub(crate) fn new_member(handler: &Handler, facts: &Facts, grants: &EffectGrants, op: &Operation) -> Result<MemberWrite> {
     let address = sound_address(op)?;
     // Who is skipped never gets here: `prepare` said so.
     let status = new_status(handler, facts, op).map_err(|skip| Error::new(ErrorKind::Refused, skip.message))?;
-    let tags = if handler.settings.tags_in_create {
+    // The call that adds members has no word against automations.
+    let tags = if handler.settings.tags_in_create && grants.allow(AUTOMATION) {
         TagChange::of(&handler.settings, op)?.add.into_values().collect()
     } else {
         Vec::new()

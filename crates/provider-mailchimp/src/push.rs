@@ -80,7 +80,7 @@ impl Pushing<'_> {
             }
         }
         match answer {
-            Ok(Some(written)) => self.settle(parts, going, written, &mut receipts),
+            Ok(Some(written)) => self.settle(parts, going, written, new, &mut receipts).await?,
             Ok(None) => {}
             // A call for one member alone is refused for what that member contains.
             Err(error) if going.len() == 1 && is_about_the_item(&error) => {
@@ -95,7 +95,8 @@ impl Pushing<'_> {
         let mut keys = HashSet::new();
         let mut going = Vec::with_capacity(parts.len());
         for (part, one) in parts.iter().enumerate() {
-            let write = if new { new_member(self.handler, self.facts, one.op) } else { self.profile(one.op) };
+            let write =
+                if new { new_member(self.handler, self.facts, self.cx.grants, one.op) } else { self.profile(one.op) };
             let write = match write {
                 Ok(write) => write,
                 Err(error) => {
@@ -121,8 +122,9 @@ impl Pushing<'_> {
         if going.is_empty() {
             return Ok(None);
         }
-        let members = going.iter().map(|going| &going.write).collect();
-        let body = MembersWrite { members, update_existing: !new };
+        let members: Vec<&MemberWrite> = going.iter().map(|going| &going.write).collect();
+        let sync_tags = new && members.iter().any(|member| !member.tags.is_empty());
+        let body = MembersWrite { members, update_existing: !new, sync_tags };
         // Of known members only what changed is sent, so nothing that is missing can be required.
         let skip_validation = !new || self.handler.settings.skip_merge_validation;
         let call = client::write_members(self.audience, &body, skip_validation)?;
@@ -130,12 +132,24 @@ impl Pushing<'_> {
         parse(&answer, "lists.batch").map(Some)
     }
 
-    fn settle(&self, parts: &[PartRef<'_>], going: Vec<Going>, written: MembersWritten, receipts: &mut [Option<Receipt>]) {
+    async fn settle(
+        &self,
+        parts: &[PartRef<'_>],
+        going: Vec<Going>,
+        written: MembersWritten,
+        new: bool,
+        receipts: &mut [Option<Receipt>],
+    ) -> Result<()> {
         let by_key: HashMap<String, usize> = going.into_iter().map(|going| (going.key, going.part)).collect();
+        let mut without_status = Vec::new();
         for refused in written.errors {
-            let Some(part) = by_key.get(&key(&refused.email_address)) else { continue };
-            receipts[*part] = Some(match refusal(refused) {
-                Refusal::Taken => Receipt::Taken(address_id(parts[*part].op)),
+            let Some(part) = by_key.get(&key(&refused.email_address)).copied() else { continue };
+            if !new && refused.field == "status" {
+                without_status.push(part);
+                continue;
+            }
+            receipts[part] = Some(match refusal(refused) {
+                Refusal::Taken => Receipt::Taken(address_id(parts[part].op)),
                 Refusal::Refused(error) => Receipt::Refused(error),
             });
         }
@@ -144,6 +158,16 @@ impl Pushing<'_> {
                 receipts[*part] = Some(self.done(parts[*part].op, member));
             }
         }
+        // A known member lacks no status; one that does is not there any more. That batches without a status are taken
+        // at all is not documented, so one look tells which it is.
+        let is_there = match without_status.first().and_then(|part| known_id(parts[*part].op)) {
+            Some(id) => matches!(self.handler.member(self.cx, self.audience, &id).await?, Found::One(_)),
+            None => false,
+        };
+        for part in without_status {
+            receipts[part] = Some(if is_there { Receipt::Refused(needs_single()) } else { Receipt::Moved });
+        }
+        Ok(())
     }
 
     /// One call about one member.
@@ -272,6 +296,12 @@ pub(crate) fn is_about_the_item(error: &Error) -> bool {
 
 fn status(to: Status) -> MemberWrite {
     MemberWrite { status: Some(to), ..MemberWrite::default() }
+}
+
+/// Batches are refused without a status, and with one they would assert consent.
+fn needs_single() -> Error {
+    Error::new(ErrorKind::Refused, "Mailchimp wants a status for each contact of a call, which is never sent for known ones")
+        .with_remedy("Set known_members to single under Settings > Mailchimp, then sync again.")
 }
 
 /// The answer has nothing about this member.

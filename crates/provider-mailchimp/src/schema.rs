@@ -91,7 +91,7 @@ pub(crate) fn settings_schema() -> Value {
             "tags_in_create": {
                 "type": "boolean",
                 "title": "Tags with new contacts",
-                "description": "Sends the tags of new contacts in the call that adds them. Saves calls; Mailchimp's reference does not have it.",
+                "description": "Sends the tags of new contacts in the call that adds them, where automations are allowed. Saves calls; Mailchimp's reference does not have it.",
                 "default": false,
             },
             "known_members": {

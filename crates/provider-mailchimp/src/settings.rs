@@ -45,8 +45,8 @@ pub struct MailchimpSettings {
     pub filter: Option<Filter>,
     /// What happens to the contact of a customer who leaves the filter.
     pub out_of_scope: OutOfScope,
-    /// Whether tags of new members go inside the call that adds them, which saves calls. Mailchimp's reference does not
-    /// have it, so it is off by default.
+    /// Whether tags of new members go inside the call that adds them, which saves calls; only where automations are
+    /// allowed. Mailchimp's reference does not have it, so it is off by default.
     pub tags_in_create: bool,
     /// How members who are there already are written.
     pub known_members: KnownMembers,

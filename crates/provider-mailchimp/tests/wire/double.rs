@@ -13,7 +13,7 @@ use sync_core::{
     FindBy, Found, From, Lane, Next, Operation, PartRef, Prepare, Prepared, Pull, Push, Reason, Receipt, Remote,
     RemoteState, Result, Role, SyncHandler, Value, Within,
 };
-use sync_sandbox::{AudienceSeed, Double as _, Mailchimp, MailchimpSeed, MemberSeed, RefusalSeed};
+use sync_sandbox::{AudienceSeed, Double as _, Mailchimp, MailchimpSeed, MemberSeed, Quirks, RefusalSeed};
 
 use crate::support::{ADA, AUDIENCE, CONTACTS, consent, create, customer, open, remove, tagging, update};
 
@@ -312,6 +312,42 @@ async fn refusals_of_single_members_stay_theirs() {
     };
     assert_eq!(fake.retry(), sync_core::Retry::Never);
     assert!(matches!(late.retry(), sync_core::Retry::After(_)), "{late:?}");
+}
+
+#[tokio::test]
+async fn tags_inside_the_create_arrive() {
+    let mut world = World::new(newsletter(), json!({"tags_in_create": true}), &["automation"]).await;
+    world.apply(&tagging(create(customer(ADA)), &["diver"], &[])).await;
+    assert_eq!(world.member(ADA)["tags"], json!(["diver"]));
+    let taken = tagging(create(customer("subscribed@example.com")), &["diver"], &[]);
+    assert!(matches!(&world.apply(&taken).await[..], [Receipt::Taken(Some(_))]));
+    assert_eq!(world.member("subscribed@example.com")["tags"], json!(["VIP"]));
+    world.is_clean(0);
+}
+
+#[tokio::test]
+async fn a_known_member_who_was_erased_is_looked_at_again() {
+    let mut world = World::new(newsletter(), json!({}), &[]).await;
+    let before = world.find("subscribed@example.com").await;
+    world.act(json!({"do": "delete-permanent", "list": AUDIENCE, "email": "subscribed@example.com"}));
+    let receipts = world.apply(&update(before, customer("subscribed@example.com"), &["first_name"])).await;
+    assert!(matches!(&receipts[..], [Receipt::Moved | Receipt::Refused(_)]), "{receipts:?}");
+    assert!(world.member("subscribed@example.com").is_null());
+}
+
+#[tokio::test]
+async fn where_batches_want_a_status_the_setting_is_named() {
+    let mut quirks = Quirks::default();
+    quirks.batch_without_status_is_neutral = false;
+    let seed = || MailchimpSeed::new(KEY).with_audience(newsletter()).with_quirks(quirks);
+    let mut world = World::seeded(seed(), json!({}), &[]).await;
+    let email = "subscribed@example.com";
+    let op = update(world.find(email).await, customer(email), &["first_name"]);
+    let receipts = world.apply(&op).await;
+    let [Receipt::Refused(error)] = &receipts[..] else { panic!("{receipts:?}") };
+    assert!(error.remedy().unwrap().contains("known_members"));
+    let mut world = World::seeded(seed(), json!({"known_members": "single"}), &[]).await;
+    assert!(matches!(&world.apply(&op).await[..], [Receipt::Done { .. }]));
 }
 
 #[tokio::test]

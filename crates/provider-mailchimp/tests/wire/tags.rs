@@ -95,8 +95,8 @@ async fn removing_a_tag_that_never_was_makes_no_call() {
 }
 
 #[tokio::test]
-async fn tags_ride_in_the_create_only_by_the_setting() {
-    let shop = Shop::new(json!({"tags_in_create": true})).await;
+async fn tags_ride_in_the_create_only_by_the_setting_and_the_grant() {
+    let shop = Shop::new(json!({"tags_in_create": true})).await.granting(&["automation"]);
     let call = Mock::given(method("POST")).and(path(format!("/3.0/lists/{AUDIENCE}")));
     shop.mount(call.respond_with(written(&[member(ADA, "subscribed")], &[], &[])).expect(1)).await;
     let op = tagging(create(customer(ADA)), &["VIP"], &[]);
@@ -104,7 +104,9 @@ async fn tags_ride_in_the_create_only_by_the_setting() {
     shop.send(&op).await;
     let body = &shop.sent().await[0].2;
     assert_eq!(body["members"][0]["tags"], json!(["VIP"]));
-    assert!(body.get("sync_tags").is_none());
+    assert_eq!((&body["sync_tags"], &body["update_existing"]), (&json!(true), &json!(false)));
+    let ungranted = Shop::new(json!({"tags_in_create": true})).await;
+    assert_eq!(ungranted.groups(&op), ["members:new".to_owned(), format!("tags:{ADA_ID}")]);
 }
 
 #[tokio::test]
