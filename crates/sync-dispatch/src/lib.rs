@@ -26,7 +26,7 @@
 //! | feature | brings |
 //! | --- | --- |
 //! | `mailchimp` | the provider of that name; `all-providers` brings all there are |
-//! | `sqlite` | the embedded store, as [`sqlite`](https://docs.rs/sync-dispatch) |
+//! | `sqlite` | the embedded store, re-exported as `sqlite` |
 //! | `rustls` (default), `native-tls` | TLS of the transport that is used unless the host brings its own |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]

@@ -81,6 +81,21 @@ async fn a_check_that_could_not_be_made_rests_for_an_hour() {
 }
 
 #[tokio::test]
+async fn what_panics_keeps_nothing_else_from_its_turn() {
+    let world = World::new();
+    world.connect().await;
+    let mut row = world.row().await;
+    row.settings = json!({"panic": true});
+    world.put(row).await;
+    world.clock.forward_days(8);
+    let did = world.run_due().await;
+    let check = did.iter().find(|did| matches!(did.due, Due::Check { .. })).unwrap();
+    assert_eq!(check.error.as_ref().unwrap().kind(), sync_core::ErrorKind::Internal);
+    assert!(did.iter().any(|did| matches!(did.due, Due::Retention { .. }) && did.error.is_none()), "{did:?}");
+    assert!(!world.kinds().await.contains(&"check"), "it rests");
+}
+
+#[tokio::test]
 async fn schedules_are_off_in_setup() {
     let world = World::new();
     world.connect().await;

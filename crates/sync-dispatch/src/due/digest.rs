@@ -30,7 +30,7 @@ impl Dispatcher {
         let memory = &self.0.memory;
         let notices = self.notices(organization, now).await?;
         if notices.is_empty() {
-            memory.digest_empty(organization, now, later(now, LOOK_AGAIN));
+            memory.digest_rests(organization, now, later(now, LOOK_AGAIN));
             return Ok(());
         }
         if self.0.store.claim_digest(organization, &memory.digest_claim(organization, now)).await? {

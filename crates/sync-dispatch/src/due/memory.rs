@@ -17,6 +17,7 @@ pub(crate) struct Memory(Mutex<State>);
 #[derive(Default)]
 struct State {
     pruned_at: Option<Timestamp>,
+    prune_not_before: Option<Timestamp>,
     /// Checks that failed, and when they may be tried again.
     checks: HashMap<Scope, Timestamp>,
     digests: HashMap<OrganizationId, Digest>,
@@ -44,12 +45,17 @@ impl Memory {
 
     /// Since when pruning is due. A process that has just started prunes first thing.
     pub(crate) fn prune_due(&self, now: Timestamp, every: SignedDuration) -> Option<Timestamp> {
-        let since = self.state().pruned_at.map_or(Timestamp::UNIX_EPOCH, |at| super::later(at, every));
-        (since <= now).then_some(since)
+        let state = self.state();
+        let since = state.pruned_at.map_or(Timestamp::UNIX_EPOCH, |at| super::later(at, every));
+        (since <= now && state.prune_not_before.is_none_or(|not_before| not_before <= now)).then_some(since)
     }
 
     pub(crate) fn pruned(&self, now: Timestamp) {
         self.state().pruned_at = Some(now);
+    }
+
+    pub(crate) fn prune_failed(&self, not_before: Timestamp) {
+        self.state().prune_not_before = Some(not_before);
     }
 
     pub(crate) fn may_check(&self, scope: &Scope, now: Timestamp) -> bool {
@@ -81,9 +87,11 @@ impl Memory {
         }
     }
 
-    /// Nothing waits for anybody now: look again then.
-    pub(crate) fn digest_empty(&self, organization: &OrganizationId, now: Timestamp, not_before: Timestamp) {
-        self.change_digest(organization, now, |digest| digest.not_before = Some(not_before));
+    /// Nothing waits for anybody now, or nobody can tell: look again then, unless an earlier time was set.
+    pub(crate) fn digest_rests(&self, organization: &OrganizationId, now: Timestamp, not_before: Timestamp) {
+        self.change_digest(organization, now, |digest| {
+            digest.not_before = digest.not_before.filter(|at| *at > now).or(Some(not_before));
+        });
     }
 
     /// Handed over, by this process or another.

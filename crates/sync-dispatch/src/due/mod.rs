@@ -6,9 +6,12 @@
 mod digest;
 mod memory;
 
+use std::panic::AssertUnwindSafe;
+
+use futures_util::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use sync_core::{Error, Lane, OrganizationId, Result, Scope, Stop, SyncRequest, SyncResult};
+use sync_core::{Error, ErrorKind, Lane, OrganizationId, Result, Scope, Stop, SyncRequest, SyncResult};
 use sync_engine::{ConnectionRow, ConnectionStatus, Pruned, RunOptions};
 
 use crate::{Dispatcher, connect::PAGE};
@@ -18,8 +21,8 @@ pub(crate) use memory::Memory;
 /// (<https://developers.google.com/identity/protocols/oauth2#expiration>), Xero's after 60 and QuickBooks' after 100.
 const CHECK_EVERY: SignedDuration = SignedDuration::from_hours(7 * 24);
 
-/// How long a check that could not be made rests before it is tried again.
-const CHECK_AGAIN: SignedDuration = SignedDuration::from_hours(1);
+/// How long rests what could not be done.
+const REST: SignedDuration = SignedDuration::from_hours(1);
 
 /// How often what has outlived its retention is removed.
 const PRUNE_EVERY: SignedDuration = SignedDuration::from_hours(24);
@@ -87,6 +90,13 @@ pub struct Did {
     pub error: Option<Error>,
 }
 
+/// What became of it, inside.
+enum Outcome {
+    TakenOver,
+    Ran(Box<SyncResult>),
+    Done,
+}
+
 impl Dispatcher {
     /// What time asks for, the longest due first; at most `limit`. Changes nothing.
     ///
@@ -148,31 +158,44 @@ impl Dispatcher {
     pub async fn run_due(&self, now: Timestamp, limit: usize) -> Result<Vec<Did>> {
         let mut done = Vec::new();
         for due in self.due(now, limit).await? {
-            let did = match &due {
-                Due::Run { scope, since } => match self.scheduled(scope, *since).await {
-                    Ok(None) => continue,
-                    Ok(Some(result)) => Ok(Some(result)),
-                    Err(error) => Err(error),
-                },
-                Due::Check { scope, .. } => match self.check(scope).await {
-                    Ok(_) => Ok(None),
-                    Err(error) => {
-                        self.0.memory.check_failed(scope, later(now, CHECK_AGAIN));
-                        Err(error)
-                    }
-                },
-                Due::Digest { organization, .. } => self.digest(organization, now).await.map(|()| None),
-                Due::Retention { .. } => self.prune(now).await.map(|_| None),
+            // What panics is due first the next time, too: it must not keep the others from their turn.
+            let did = match AssertUnwindSafe(self.do_one(&due, now)).catch_unwind().await {
+                Ok(did) => did,
+                Err(_) => Err(Error::new(ErrorKind::Internal, "what was due panicked").with_remedy("Report it.")),
             };
-            done.push(match did {
-                Ok(result) => Did { due, result, error: None },
+            match did {
+                Ok(Outcome::TakenOver) => {}
+                Ok(Outcome::Ran(result)) => done.push(Did { due, result: Some(*result), error: None }),
+                Ok(Outcome::Done) => done.push(Did { due, result: None, error: None }),
                 Err(error) => {
                     tracing::warn!(?due, %error, "what was due could not be done");
-                    Did { due, result: None, error: Some(error) }
+                    self.put_off(&due, now);
+                    done.push(Did { due, result: None, error: Some(error) });
                 }
-            });
+            }
         }
         Ok(done)
+    }
+
+    async fn do_one(&self, due: &Due, now: Timestamp) -> Result<Outcome> {
+        match due {
+            Due::Run { scope, since } => return self.scheduled(scope, *since).await,
+            Due::Check { scope, .. } => self.check(scope).await.map(drop)?,
+            Due::Digest { organization, .. } => self.digest(organization, now).await?,
+            Due::Retention { .. } => self.prune(now).await.map(drop)?,
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// What failed rests, so that the others get their turn. A run was put off when it was taken over.
+    fn put_off(&self, due: &Due, now: Timestamp) {
+        let rested = later(now, REST);
+        match due {
+            Due::Run { .. } => {}
+            Due::Check { scope, .. } => self.0.memory.check_failed(scope, rested),
+            Due::Digest { organization, .. } => self.0.memory.digest_rests(organization, now, rested),
+            Due::Retention { .. } => self.0.memory.prune_failed(rested),
+        }
     }
 
     /// Sets when a connection shall run by itself next; `None` takes the schedule away. In setup nothing runs by itself.
@@ -205,15 +228,15 @@ impl Dispatcher {
 
     /// A run that was due at `since`, unless somebody else took it over. Taking it over moves it a quarter of an hour on,
     /// so that it is not lost when this process is killed.
-    async fn scheduled(&self, scope: &Scope, since: Timestamp) -> Result<Option<SyncResult>> {
+    async fn scheduled(&self, scope: &Scope, since: Timestamp) -> Result<Outcome> {
         let Some(mut row) = self.0.store.connection(scope).await?.filter(|row| row.next_run_at == Some(since)) else {
-            return Ok(None);
+            return Ok(Outcome::TakenOver);
         };
         let taken_until = later(self.0.clock.now(), TAKEN_FOR);
         let expected = row.revision;
         row.next_run_at = Some(taken_until);
         if !self.put_connection(&mut row, Some(expected)).await? {
-            return Ok(None);
+            return Ok(Outcome::TakenOver);
         }
         let request = SyncRequest::new(scope.organization.clone(), scope.integration.clone());
         let result = self.dispatch_with(request, RunOptions::new().lane(Lane::Scheduled).owner("schedule")).await;
@@ -230,7 +253,7 @@ impl Dispatcher {
             }
         })
         .await?;
-        Ok(Some(result))
+        Ok(Outcome::Ran(Box::new(result)))
     }
 }
 
