@@ -101,15 +101,17 @@ fn targets(s: &Session<'_>) -> Vec<String> {
 }
 
 /// The connection after a plan was let through: in use, with what was approved.
-pub(crate) fn approved(s: &Session<'_>) -> Option<Change> {
+pub(crate) async fn approved(s: &Session<'_>) -> Result<Option<Change>, Halt> {
     if !needs_approval(s) && s.input.connection.status == ConnectionStatus::Active {
-        return None;
+        return Ok(None);
     }
-    let mut connection = s.input.connection.clone();
+    // As it is now: others may have changed it since the run began.
+    let stored = s.engine.store.connection(&s.scope).await.map_err(|error| s.halt(error))?;
+    let mut connection = stored.unwrap_or_else(|| s.input.connection.clone());
     connection.approved.extend(targets(s));
     connection.status = ConnectionStatus::Active;
     connection.account = Some(s.account.clone());
-    Some(Change::Connection(Box::new(connection)))
+    Ok(Some(Change::Connection(Box::new(connection))))
 }
 
 /// "3 creates, 1 update".

@@ -202,7 +202,7 @@ async fn steps(s: &Session<'_>, end: &mut End) -> Result<(), Halt> {
     }
     let in_use = total > 0 || !gate::needs_approval(s);
     if total > 0 {
-        s.commit(gate::approved(s).into_iter().collect()).await?;
+        s.commit(gate::approved(s).await?.into_iter().collect()).await?;
         apply::apply(s, &mut seq).await?;
     }
     // Cursors move last, over ranges of which every item is applied or recorded.
