@@ -6,7 +6,7 @@ create table record (
     deleted bigint not null, fields text not null,
     primary key (org, collection, id)
 ) without rowid;
-create unique index record_seq on record (org, collection, seq);
+create unique index record_by_seq on record (org, collection, seq);
 
 create table record_seq (org text not null primary key, last bigint not null) without rowid;
 

@@ -1,0 +1,59 @@
+//! The records suite asks the embedded records.
+
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use sync_core::{Collection, ConsentSink, LocalId, OrganizationId, Record, Records, WritableRecords};
+use sync_store::{EmbeddedRecords, SqliteStore, StoreKey};
+use sync_testkit::{RecordsHarness, records_suite};
+use tempfile::TempDir;
+
+struct Embedded {
+    records: EmbeddedRecords,
+    _directory: TempDir,
+}
+
+impl Embedded {
+    async fn new() -> Self {
+        let directory = TempDir::new().unwrap();
+        let store = SqliteStore::open(directory.path().join("sync.db"), StoreKey::generate().unwrap()).await.unwrap();
+        Self { records: store.records(), _directory: directory }
+    }
+}
+
+#[async_trait]
+impl RecordsHarness for Embedded {
+    fn records(&self) -> Arc<dyn Records> {
+        Arc::new(self.records.clone())
+    }
+
+    fn writable(&self) -> Option<Arc<dyn WritableRecords>> {
+        Some(Arc::new(self.records.clone()))
+    }
+
+    fn consent(&self) -> Option<Arc<dyn ConsentSink>> {
+        Some(Arc::new(self.records.clone()))
+    }
+
+    async fn put(&self, organization: &OrganizationId, id: &LocalId, record: Record) {
+        self.records.upsert(organization, &Collection::CUSTOMERS, vec![(id.clone(), record)]).await.unwrap();
+    }
+
+    async fn put_around(&self, organization: &OrganizationId, id: &LocalId, record: Record, meanwhile: BoxFuture<'_, ()>) {
+        // SQLite has one writer: the other write could only have come before.
+        meanwhile.await;
+        self.put(organization, id, record).await;
+    }
+
+    async fn delete(&self, organization: &OrganizationId, id: &LocalId) {
+        self.records.delete(organization, &Collection::CUSTOMERS, std::slice::from_ref(id)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn embedded_records_keep_the_ports_promises() {
+    records_suite(Embedded::new).await;
+}
