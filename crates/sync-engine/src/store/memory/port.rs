@@ -351,7 +351,8 @@ impl Store for MemoryStore {
             let mut rows: Vec<&Link> = data.links.values().filter(is_unseen).collect();
             rows.sort_by(|a, b| (&a.local, &a.role).cmp(&(&b.local, &b.role)));
             // A record's roles stay together, since the next page starts after its id.
-            let last = limit.checked_sub(1).and_then(|last| rows.get(last)).map(|link| &link.local);
+            let Some(last) = limit.checked_sub(1) else { return Vec::new() };
+            let last = rows.get(last).map(|link| &link.local);
             let n_rows = last.map_or(rows.len(), |last| rows.partition_point(|link| link.local <= *last));
             rows.into_iter().take(n_rows).cloned().collect()
         })
