@@ -208,12 +208,16 @@ async fn changed(bench: &Workbench, scope: &Scope, settings: Value, changes: &[(
     Ok(settings)
 }
 
-/// The choice with this label, unless the text is a value itself.
+/// The choice with this label, with or without what stands in brackets behind it, unless the text is a value itself.
 fn by_label<'a>(choices: &'a [Choice], text: &str) -> Option<&'a Choice> {
     if choices.iter().any(|choice| choice.value == text) {
         return None;
     }
-    choices.iter().find(|choice| choice.label.to_lowercase() == text.to_lowercase())
+    let text = text.to_lowercase();
+    choices.iter().find(|choice| {
+        let label = choice.label.to_lowercase();
+        label == text || label.rsplit_once(" (").is_some_and(|(name, _)| name == text)
+    })
 }
 
 /// A value as the schema wants it: text stays text, everything else is JSON; nothing takes the setting away.
@@ -308,7 +312,7 @@ mod tests {
             unavailable: None,
             default: false,
         };
-        let choices = [choice("a1", "Newsletter"), choice("b2", "a1")];
+        let choices = [choice("a1", "Newsletter (3,100 contacts)"), choice("b2", "a1")];
         assert_eq!(by_label(&choices, "newsletter").map(|choice| choice.value.as_str()), Some("a1"));
         assert_eq!(by_label(&choices, "a1"), None);
     }

@@ -57,7 +57,7 @@ const UTF8_BOM: &[u8] = &[0xEF, 0xBB, 0xBF];
 ///
 /// # Errors
 /// When the file can't be read.
-pub fn detect(mut file: impl Read) -> io::Result<Encoding> {
+pub(super) fn detect(mut file: impl Read) -> io::Result<Encoding> {
     let mut buffer = vec![0_u8; 64 << 10];
     let mut carry: Vec<u8> = Vec::new();
     let (mut n_sequences, mut n_broken) = (0_u64, 0_u64);

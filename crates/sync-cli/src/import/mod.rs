@@ -193,7 +193,7 @@ impl Source {
             let reason = BadReason::NotText { encoding: self.encoding.name() };
             BadLine { place, header: None, reason, text: String::new() }.into_error(&self.path)
         })?;
-        let headers: Vec<String> = headers.into_iter().map(|(text, _)| text.trim().to_owned()).collect();
+        let headers: Vec<String> = headers.into_iter().map(|text| text.trim().to_owned()).collect();
         if headers.iter().any(|header| header.contains('@')) {
             return Err(self.no_header());
         }

@@ -143,7 +143,7 @@ fn customer(source: &Source, cells: &Cells) -> Result<(LocalId, Record), Faulty>
         reason: BadReason::NotText { encoding: source.encoding.name() },
     })?;
     let mut draft = Draft::default();
-    for (column, (text, _)) in columns.iter().zip(texts) {
+    for (column, text) in columns.iter().zip(texts) {
         draft.put(&column.field, text);
     }
     draft.finish(source.options.consent.as_ref()).map_err(|(field, reason)| {

@@ -64,12 +64,12 @@ impl Cells {
         self.ends.get(idx).map(|(_, place)| *place)
     }
 
-    /// The cells as texts.
-    pub(crate) fn texts(&self, encoding: Encoding) -> Result<Vec<(Cow<'_, str>, Place)>, (Place, usize)> {
+    /// The cells as texts; else where the first byte stands that isn't text, and in which cell.
+    pub(crate) fn texts(&self, encoding: Encoding) -> Result<Vec<Cow<'_, str>>, (Place, usize)> {
         self.iter()
             .enumerate()
             .map(|(idx, (cell, place))| match decode(encoding, cell) {
-                Ok(text) => Ok((text, place)),
+                Ok(text) => Ok(text),
                 // The column is exact while the cell has no line break and no doubled quote before the fault.
                 Err(at) => {
                     let before = String::from_utf8_lossy(cell.get(..at).unwrap_or_default()).chars().count() as u64;
@@ -270,7 +270,7 @@ mod tests {
         let mut lines = Vec::new();
         while let Some(line) = reader.next(&mut cells).unwrap() {
             lines.push(match line {
-                Ok(()) => Ok(cells.texts(Encoding::Utf8).unwrap().into_iter().map(|(text, _)| text.into_owned()).collect()),
+                Ok(()) => Ok(cells.texts(Encoding::Utf8).unwrap().into_iter().map(Cow::into_owned).collect()),
                 Err(bad) => Err((bad.place, bad.reason)),
             });
         }

@@ -1,0 +1,37 @@
+//! The demo, whole.
+
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
+
+mod support;
+
+use serde_json::json;
+use support::{World, account};
+
+#[test]
+fn the_demo_tells_its_story_and_keeps_what_it_was_asked_to_keep() {
+    let world = World::new(account([]));
+    let told = world.run(&["demo", "--keep", "kept", "--json"]).exits(0).json();
+    assert_eq!(told["success"], true);
+    assert_eq!(told["customers"]["added"], 10_000);
+    assert_eq!(told["customers"]["consenting"], 4_600);
+    let (before, after) = (&told["before"], &told["after"]);
+    assert_eq!((&before["unsubscribed"], &after["unsubscribed"]), (&json!(412), &json!(412)));
+    assert_eq!((&after["cleaned"], &after["mailsSent"], &after["automationsStarted"]), (&json!(63), &json!(0), &json!(0)));
+    assert_eq!(before["marketerTags"], after["marketerTags"]);
+    assert!(told["firstSync"]["synced"].as_u64().unwrap() > 1_000, "{}", told["firstSync"]);
+    assert!((1..=72).contains(&told["nextDay"]["synced"].as_u64().unwrap()), "{}", told["nextDay"]);
+    assert_eq!(told["againMessage"], "Everything is already synced!");
+
+    // The canary is in the shop's own table, and nowhere else.
+    let kept = world.path("kept");
+    let database = std::fs::read(kept.join("sync.db")).unwrap();
+    let needle = b"CANARY-7f3a91c2";
+    let found = database.windows(needle.len()).filter(|window| window == needle).count();
+    assert_eq!(found, 1);
+
+    // The ordinary commands go on from there.
+    let mut runs = world.command(&["runs", "mailchimp", "--json"]);
+    runs.current_dir(&kept);
+    assert_eq!(world.finish(runs).exits(0).json().as_array().unwrap().len(), 4);
+    world.run(&["demo", "--keep", "kept"]).exits(2).says("not empty");
+}
