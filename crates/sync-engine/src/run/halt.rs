@@ -56,7 +56,8 @@ pub(crate) fn line(halt: &Halt) -> String {
         line.push_str(remedy);
     }
     if let Some(at) = halt.resume_at {
-        line.push_str(&format!(" Goes on after {}.", at.round(jiff::Unit::Second).unwrap_or(at)));
+        let end = if line.ends_with(['.', '!', '?']) { "" } else { "." };
+        line.push_str(&format!("{end} Goes on after {}.", at.round(jiff::Unit::Second).unwrap_or(at)));
     }
     line
 }

@@ -3,6 +3,7 @@
 mod apply;
 mod grants;
 mod history;
+mod plan;
 mod port;
 mod state;
 

@@ -53,26 +53,6 @@ fn links_after<'a>(
         .take_while(move |link| link.account == account && link.resource == resource && link.role == role)
 }
 
-fn sorted<'a>(parts: impl Iterator<Item = (&'a Planned, usize)>) -> Vec<(&'a str, u64, u32, &'a Planned)> {
-    let mut rows: Vec<_> = parts
-        .filter_map(|(planned, idx)| {
-            Some((planned.op.parts.get(idx)?.group.as_str(), planned.op.seq, u32::try_from(idx).ok()?, planned))
-        })
-        .collect();
-    rows.sort_by(|a, b| (a.0, a.1, a.2).cmp(&(b.0, b.1, b.2)));
-    rows
-}
-
-fn ready<'a>(plan: &'a Plan, resource: &ResourceName) -> impl Iterator<Item = (&'a Planned, usize)> {
-    let resource = resource.clone();
-    plan.operations
-        .values()
-        .filter(move |planned| planned.op.operation.resource == resource)
-        .flat_map(|planned| planned.states.iter().enumerate().map(move |(idx, state)| (planned, idx, *state)))
-        .filter(|(_, _, state)| *state == PartState::Ready)
-        .map(|(planned, idx, _)| (planned, idx))
-}
-
 fn newest<K: Ord>(rows: &mut [(K, &RunRow)]) {
     rows.sort_by(|a, b| b.0.cmp(&a.0));
 }
@@ -359,10 +339,7 @@ impl Store for MemoryStore {
     }
 
     async fn plan_page(&self, scope: &Scope, run: &RunId, after: u64, limit: usize) -> Result<Vec<PlannedRow>> {
-        let row = |planned: &Planned| PlannedRow { planned: planned.op.clone(), states: planned.states.clone() };
-        self.read_plan(scope, run, |plan| {
-            plan.operations.range((Bound::Excluded(after), Bound::Unbounded)).take(limit).map(|(_, op)| row(op)).collect()
-        })
+        self.read_plan(scope, run, |plan| plan.page(after, limit))
     }
 
     async fn plan_digests(
@@ -372,12 +349,7 @@ impl Store for MemoryStore {
         after: Option<(&str, u64)>,
         limit: usize,
     ) -> Result<Vec<(String, u64)>> {
-        self.read_plan(scope, run, |plan| {
-            let mut rows: Vec<_> = plan.operations.values().map(|planned| (&*planned.op.digest, planned.op.seq)).collect();
-            rows.retain(|row| after.is_none_or(|after| *row > after));
-            rows.sort_unstable();
-            rows.into_iter().take(limit).map(|(digest, seq)| (digest.to_owned(), seq)).collect()
-        })
+        self.read_plan(scope, run, |plan| plan.digests(after, limit))
     }
 
     async fn plan_twins(
@@ -388,20 +360,7 @@ impl Store for MemoryStore {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<(String, Vec<u64>)>> {
-        self.read_plan(scope, run, |plan| {
-            let mut by_key: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
-            for op in plan.operations.values().map(|planned| &planned.op) {
-                let operation = &op.operation;
-                if let Some(key) = &op.key
-                    && operation.resource == *resource
-                    && after.is_none_or(|after| key.as_str() > after)
-                {
-                    by_key.entry(key).or_default().push(op.seq);
-                }
-            }
-            let twins = by_key.into_iter().filter(|(_, seqs)| seqs.len() > 1);
-            twins.take(limit).map(|(key, seqs)| (key.to_owned(), seqs)).collect()
-        })
+        self.read_plan(scope, run, |plan| plan.twins(resource, after, limit))
     }
 
     async fn plan_repeats(
@@ -411,16 +370,7 @@ impl Store for MemoryStore {
         resource: &ResourceName,
         limit: usize,
     ) -> Result<Vec<(LocalId, Vec<u64>)>> {
-        self.read_plan(scope, run, |plan| {
-            let mut by_record: BTreeMap<(&LocalId, &Role), Vec<u64>> = BTreeMap::new();
-            for op in plan.operations.values().map(|planned| &planned.op) {
-                if op.operation.resource == *resource {
-                    by_record.entry((&op.operation.local, &op.operation.role)).or_default().push(op.seq);
-                }
-            }
-            let repeats = by_record.into_iter().filter(|(_, seqs)| seqs.len() > 1);
-            repeats.take(limit).map(|((local, _), seqs)| (local.clone(), seqs)).collect()
-        })
+        self.read_plan(scope, run, |plan| plan.repeats(resource, limit))
     }
 
     async fn ready_parts(
@@ -432,42 +382,19 @@ impl Store for MemoryStore {
         after: Option<(&str, u64, u32)>,
         limit: usize,
     ) -> Result<Vec<ReadyPart>> {
-        self.read_plan(scope, run, |plan| {
-            let of_stage =
-                |(planned, idx): &(&Planned, usize)| planned.op.parts.get(*idx).is_some_and(|part| part.stage == stage);
-            let rows = sorted(ready(plan, resource).filter(of_stage)).into_iter();
-            rows.filter(|(group, seq, idx, _)| after.is_none_or(|after| (*group, *seq, *idx) > after))
-                .filter_map(|(_, _, idx, planned)| planned.part(idx as usize))
-                .take(limit)
-                .collect()
-        })
+        self.read_plan(scope, run, |plan| plan.ready_parts(resource, stage, after, limit))
     }
 
     async fn parts(&self, scope: &Scope, run: &RunId, parts: &[(u64, u32)]) -> Result<Vec<ReadyPart>> {
-        self.read_plan(scope, run, |plan| {
-            parts.iter().filter_map(|(seq, idx)| plan.operations.get(seq)?.part(*idx as usize)).collect()
-        })
+        self.read_plan(scope, run, |plan| plan.parts(parts))
     }
 
     async fn ready_stages(&self, scope: &Scope, run: &RunId, resource: &ResourceName) -> Result<Vec<u8>> {
-        self.read_plan(scope, run, |plan| {
-            let stages = ready(plan, resource).filter_map(|(planned, idx)| planned.op.parts.get(idx)).map(|part| part.stage);
-            stages.collect::<std::collections::BTreeSet<u8>>().into_iter().collect()
-        })
+        self.read_plan(scope, run, |plan| plan.ready_stages(resource))
     }
 
     async fn plan_calls(&self, scope: &Scope, run: &RunId) -> Result<u64> {
-        self.read_plan(scope, run, |plan| {
-            let mut groups: HashMap<(&ResourceName, u8, &str), (u64, u32)> = HashMap::new();
-            for planned in plan.operations.values() {
-                for part in &planned.op.parts {
-                    let group =
-                        groups.entry((&planned.op.operation.resource, part.stage, &part.group)).or_insert((0, part.max));
-                    *group = (group.0 + 1, group.1.min(part.max));
-                }
-            }
-            groups.into_values().map(|(n_parts, max)| n_parts.div_ceil(u64::from(max.max(1)))).sum()
-        })
+        self.read_plan(scope, run, |plan| plan.calls())
     }
 
     async fn open_calls(&self, scope: &Scope) -> Result<Vec<CallRow>> {
