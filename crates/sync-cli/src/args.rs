@@ -75,8 +75,10 @@ pub(crate) enum Command {
     /// Read records from a file into the database
     Import(ImportArgs),
     /// Say what a sync would do, and do nothing
+    #[command(after_help = EXIT_CODES)]
     Plan(PlanArgs),
-    /// Sync
+    /// Sync: send what changed, read who unsubscribed
+    #[command(after_help = EXIT_CODES)]
     Sync(SyncArgs),
     /// List the runs of a connection, or what became of the items of one run
     Runs(RunsArgs),

@@ -136,233 +136,65 @@ impl From<Field> for String {
 }
 
 /// Headers in the words of shop programs and spreadsheets in English, German, Spanish, French, Italian, Dutch and
-/// Portuguese, normalised by [`words`].
-const GUESSES: &[(Field, &[&str])] = &[
+/// Portuguese, normalised by [`words`] and separated by bars.
+const GUESSES: &[(Field, &str)] = &[
     (
         Field::Id,
-        &[
-            "id",
-            "customer id",
-            "customerid",
-            "customer no",
-            "customer number",
-            "client id",
-            "contact id",
-            "guest id",
-            "kundennummer",
-            "kunden nr",
-            "kundennr",
-            "kunden id",
-            "codigo cliente",
-            "numero cliente",
-            "id cliente",
-            "n client",
-            "numero client",
-            "id client",
-            "codice cliente",
-            "klantnummer",
-            "codigo do cliente",
-        ],
+        "id|customer id|customerid|customer no|customer number|client id|contact id|guest id|kundennummer|\
+         kunden nr|kundennr|kunden id|codigo cliente|numero cliente|id cliente|n client|numero client|\
+         id client|codice cliente|klantnummer|codigo do cliente",
     ),
     (
         Field::Email,
-        &[
-            "email",
-            "e mail",
-            "mail",
-            "email address",
-            "e mail address",
-            "e mail adresse",
-            "emailadresse",
-            "correo",
-            "correo electronico",
-            "courriel",
-            "adresse e mail",
-            "adresse email",
-            "posta elettronica",
-            "e mailadres",
-        ],
+        "email|e mail|mail|email address|e mail address|e mail adresse|emailadresse|correo|\
+         correo electronico|courriel|adresse e mail|adresse email|posta elettronica|e mailadres",
     ),
     (
         Field::FirstName,
-        &[
-            "first name",
-            "firstname",
-            "first",
-            "given name",
-            "givenname",
-            "forename",
-            "fname",
-            "vorname",
-            "nombre",
-            "prenom",
-            "voornaam",
-            "primeiro nome",
-        ],
+        "first name|firstname|first|given name|givenname|forename|fname|vorname|nombre|prenom|voornaam|\
+         primeiro nome",
     ),
     (
         Field::LastName,
-        &[
-            "last name",
-            "lastname",
-            "last",
-            "surname",
-            "family name",
-            "lname",
-            "nachname",
-            "familienname",
-            "apellido",
-            "apellidos",
-            "nom",
-            "nom de famille",
-            "cognome",
-            "achternaam",
-            "apelido",
-            "sobrenome",
-        ],
+        "last name|lastname|last|surname|family name|lname|nachname|familienname|apellido|apellidos|nom|\
+         nom de famille|cognome|achternaam|apelido|sobrenome",
     ),
-    (
-        Field::Name,
-        &["name", "full name", "fullname", "display name", "customer", "customer name", "kunde", "nombre completo", "nome"],
-    ),
-    (
-        Field::Company,
-        &["company", "company name", "organisation", "organization", "firma", "empresa", "societe", "azienda", "bedrijf"],
-    ),
-    (
-        Field::TaxNumber,
-        &[
-            "tax number",
-            "tax id",
-            "vat",
-            "vat number",
-            "vat id",
-            "ust id",
-            "ust idnr",
-            "nif",
-            "cif",
-            "partita iva",
-            "btw nummer",
-        ],
-    ),
-    (Field::Language, &["language", "lang", "locale", "sprache", "idioma", "langue", "lingua", "taal"]),
-    (
-        Field::Phone(None),
-        &["phone", "phone number", "telephone", "tel", "telefon", "telefono", "telefonnummer", "telefoon", "telefone"],
-    ),
+    (Field::Name, "name|full name|fullname|display name|customer|customer name|kunde|nombre completo|nome"),
+    (Field::Company, "company|company name|organisation|organization|firma|empresa|societe|azienda|bedrijf"),
+    (Field::TaxNumber, "tax number|tax id|vat|vat number|vat id|ust id|ust idnr|nif|cif|partita iva|btw nummer"),
+    (Field::Language, "language|lang|locale|sprache|idioma|langue|lingua|taal"),
+    (Field::Phone(None), "phone|phone number|telephone|tel|telefon|telefono|telefonnummer|telefoon|telefone"),
     (
         Field::Phone(Some("mobile")),
-        &[
-            "mobile",
-            "mobile phone",
-            "mobile number",
-            "cell",
-            "cell phone",
-            "cellphone",
-            "handy",
-            "mobil",
-            "movil",
-            "portable",
-            "cellulare",
-            "mobiel",
-            "telemovel",
-            "celular",
-        ],
+        "mobile|mobile phone|mobile number|cell|cell phone|cellphone|handy|mobil|movil|portable|cellulare|\
+         mobiel|telemovel|celular",
     ),
-    (Field::Phone(Some("work")), &["work phone", "business phone", "phone work", "telefon geschaftlich"]),
-    (Field::Phone(Some("home")), &["home phone", "phone home", "telefon privat"]),
-    (Field::Phone(Some("fax")), &["fax", "telefax"]),
+    (Field::Phone(Some("work")), "work phone|business phone|phone work|telefon geschaftlich"),
+    (Field::Phone(Some("home")), "home phone|phone home|telefon privat"),
+    (Field::Phone(Some("fax")), "fax|telefax"),
     (
         Field::AddressLine,
-        &[
-            "address",
-            "address 1",
-            "address1",
-            "address line 1",
-            "address line",
-            "street",
-            "street address",
-            "address 2",
-            "address2",
-            "address line 2",
-            "adresse",
-            "strasse",
-            "straße",
-            "anschrift",
-            "direccion",
-            "calle",
-            "rue",
-            "indirizzo",
-            "via",
-            "adres",
-            "straat",
-            "morada",
-            "endereco",
-            "adresszusatz",
-        ],
+        "address|address 1|address1|address line 1|address line|street|street address|address 2|address2|\
+         address line 2|adresse|strasse|straße|anschrift|direccion|calle|rue|indirizzo|via|adres|straat|\
+         morada|endereco|adresszusatz",
     ),
-    (Field::City, &["city", "town", "ort", "stadt", "wohnort", "ciudad", "poblacion", "ville", "citta", "stad", "cidade"]),
-    (Field::Region, &["state", "region", "province", "county", "provincia", "bundesland", "estado", "departement"]),
-    (
-        Field::PostalCode,
-        &[
-            "zip",
-            "zip code",
-            "postcode",
-            "postal code",
-            "post code",
-            "plz",
-            "postleitzahl",
-            "codigo postal",
-            "cp",
-            "code postal",
-            "cap",
-        ],
-    ),
-    (Field::Country, &["country", "country code", "land", "pais", "pays", "paese"]),
-    (Field::Tags, &["tags", "tag", "labels", "etiquetas", "schlagworte", "etiquettes", "etichette"]),
+    (Field::City, "city|town|ort|stadt|wohnort|ciudad|poblacion|ville|citta|stad|cidade"),
+    (Field::Region, "state|region|province|county|provincia|bundesland|estado|departement"),
+    (Field::PostalCode, "zip|zip code|postcode|postal code|post code|plz|postleitzahl|codigo postal|cp|code postal|cap"),
+    (Field::Country, "country|country code|land|pais|pays|paese"),
+    (Field::Tags, "tags|tag|labels|etiquetas|schlagworte|etiquettes|etichette"),
 ];
 
 /// Headers that probably tell when somebody agreed; looked at only where the consent column was named.
-const CONSENT_DATES: &[&str] = &[
-    "consent date",
-    "consent at",
-    "consented at",
-    "consent time",
-    "opt in date",
-    "optin date",
-    "opt in at",
-    "optin at",
-    "opted in at",
-    "opt in time",
-    "subscribed at",
-    "subscribe date",
-    "newsletter since",
-    "einwilligung am",
-    "einwilligungsdatum",
-    "fecha consentimiento",
-    "date consentement",
-];
+const CONSENT_DATES: &str = "consent date|consent at|consented at|consent time|opt in date|optin date|opt in at|optin at|\
+     opted in at|opt in time|subscribed at|subscribe date|newsletter since|einwilligung am|\
+     einwilligungsdatum|fecha consentimiento|date consentement";
 /// The same for where.
-const CONSENT_SOURCES: &[&str] =
-    &["consent source", "opt in source", "optin source", "opt in where", "einwilligung quelle", "origen consentimiento"];
+const CONSENT_SOURCES: &str =
+    "consent source|opt in source|optin source|opt in where|einwilligung quelle|origen consentimiento";
 /// Headers that look like consent. Never taken for it by themselves.
-const CONSENT_LIKE: &[&str] = &[
-    "consent",
-    "newsletter",
-    "marketing",
-    "opt in",
-    "optin",
-    "opted in",
-    "subscribed",
-    "mailing",
-    "gdpr",
-    "einwilligung",
-    "consentimiento",
-    "consentement",
-    "suscrito",
-    "abonne",
-];
+const CONSENT_LIKE: &str = "consent|newsletter|marketing|opt in|optin|opted in|subscribed|mailing|gdpr|einwilligung|\
+     consentimiento|consentement|suscrito|abonne";
 
 /// A column and what it holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -415,14 +247,14 @@ impl ColumnRules {
             return Field::LeftOut;
         }
         if self.consent.is_some() {
-            if self.consent_date.is_none() && CONSENT_DATES.contains(&words.as_str()) {
+            if self.consent_date.is_none() && is_among(CONSENT_DATES, &words) {
                 return Field::ConsentDate;
             }
-            if self.consent_source.is_none() && CONSENT_SOURCES.contains(&words.as_str()) {
+            if self.consent_source.is_none() && is_among(CONSENT_SOURCES, &words) {
                 return Field::ConsentSource;
             }
         }
-        match GUESSES.iter().find(|(_, headers)| headers.contains(&words.as_str())) {
+        match GUESSES.iter().find(|(_, headers)| is_among(headers, &words)) {
             Some((Field::Id, _)) if self.id.is_some() => Field::Extra(slug(&words)),
             Some((field, _)) => field.clone(),
             None => Field::Extra(slug(&words)),
@@ -487,10 +319,15 @@ pub fn look_like_consent(columns: &[Column]) -> Vec<&str> {
         .filter(|column| matches!(column.field, Field::Extra(_)))
         .filter(|column| {
             let words = words(&column.header);
-            CONSENT_LIKE.iter().any(|like| words.contains(like)) && !CONSENT_DATES.contains(&words.as_str())
+            CONSENT_LIKE.split('|').any(|like| words.contains(like)) && !is_among(CONSENT_DATES, &words)
         })
         .map(|column| column.header.as_str())
         .collect()
+}
+
+/// True when a header is one of these, which are separated by bars.
+fn is_among(headers: &str, words: &str) -> bool {
+    headers.split('|').any(|header| header == words)
 }
 
 fn same(named: &str, header: &str) -> bool {
