@@ -1,6 +1,11 @@
 //! Apply: resource by resource in dependency order, stage by stage, in batches; one store commit per answered call.
 
-use std::collections::{HashSet, VecDeque};
+use std::{
+    collections::{HashSet, VecDeque},
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Poll,
+};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use sync_core::{LocalId, Outcome, OutcomeKind, Reason, RunId};
@@ -142,12 +147,14 @@ async fn drain_stage(
     let mut busy: HashSet<String> = HashSet::new();
     let mut busy_ops: HashSet<u64> = HashSet::new();
     let mut under_way = FuturesUnordered::new();
+    let mut answered = VecDeque::new();
     let concurrency = s.input.descriptor.concurrency.max(1);
     let mut halt: Option<Halt> = None;
     loop {
         while halt.is_none() && queue.len() < concurrency && !is_done {
             let place = after.as_ref().map(|(group, seq, part_idx)| (group.as_str(), *seq, *part_idx));
-            let page = match s.engine.store.ready_parts(&s.scope, run, &ask.resource.name, stage, place, limit).await {
+            let reading = s.engine.store.ready_parts(&s.scope, run, &ask.resource.name, stage, place, limit);
+            let page = match beside(&mut under_way, &mut answered, reading).await {
                 Ok(page) => page,
                 Err(error) => {
                     halt = Some(s.halt(error));
@@ -178,7 +185,7 @@ async fn drain_stage(
             };
             let Some(idx) = queue.iter().position(is_free) else { break };
             let Some(set) = queue.remove(idx) else { break };
-            if let Err(stop) = ready_to_send(s).await {
+            if let Err(stop) = beside(&mut under_way, &mut answered, ready_to_send(s)).await {
                 halt = Some(stop);
                 break;
             }
@@ -190,7 +197,11 @@ async fn drain_stage(
             busy_ops.extend(&seqs);
             under_way.push(async move { (group, seqs, call::send(s, resource_idx, run, set).await) });
         }
-        match under_way.next().await {
+        let next = match answered.pop_front() {
+            Some(next) => Some(next),
+            None => under_way.next().await,
+        };
+        match next {
             None if halt.is_some() => break,
             None if queue.is_empty() && is_done => break,
             None => continue,
@@ -215,6 +226,26 @@ async fn drain_stage(
     halt.map_or(Ok(()), Err)
 }
 
+/// Awaits `other` while what is under way goes on: a call that stood still might hold what `other` waits for, such as the
+/// store's last connection.
+async fn beside<F: Future, T>(
+    under_way: &mut FuturesUnordered<F>,
+    answered: &mut VecDeque<F::Output>,
+    other: impl Future<Output = T>,
+) -> T {
+    let mut other = pin!(other);
+    poll_fn(|cx| {
+        if let Poll::Ready(done) = other.as_mut().poll(cx) {
+            return Poll::Ready(done);
+        }
+        while let Poll::Ready(Some(answer)) = under_way.poll_next_unpin(cx) {
+            answered.push_back(answer);
+        }
+        Poll::Pending
+    })
+    .await
+}
+
 async fn ready_to_send(s: &Session<'_>) -> Result<(), Halt> {
     s.check_cancel()?;
     s.keep_lease().await
@@ -230,4 +261,31 @@ impl ReadyPart {
 /// True when an operation only links.
 pub(crate) fn is_match(reason: Reason) -> bool {
     reason == Reason::Matched
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::Semaphore;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn calls_under_way_go_on_while_the_store_is_awaited() {
+        let connection = Arc::new(Semaphore::new(1));
+        let mut under_way = FuturesUnordered::new();
+        let taken = Arc::clone(&connection);
+        under_way.push(async move {
+            let _held = taken.acquire().await;
+            tokio::task::yield_now().await;
+            "answered"
+        });
+        // The call has the only connection, and stands still in the middle of its work.
+        assert!(futures_util::poll!(under_way.next()).is_pending());
+        let mut answered = VecDeque::new();
+        let page = beside(&mut under_way, &mut answered, async { connection.acquire().await.is_ok() });
+        assert!(tokio::time::timeout(std::time::Duration::from_secs(10), page).await.unwrap());
+        assert_eq!(answered, ["answered"]);
+    }
 }
