@@ -49,7 +49,7 @@ impl Halt {
 pub(crate) fn line(halt: &Halt) -> String {
     let mut line = halt.error.message().to_owned();
     if let Some(words) = halt.error.provider_message() {
-        line.push_str(&format!(": {words}"));
+        line.push_str(&format!(": \"{words}\""));
     }
     if let Some(remedy) = halt.error.remedy() {
         line.push_str(". ");
