@@ -98,12 +98,19 @@ pub enum Reason {
 }
 
 /// What changes in a set of which we own some elements.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SetChange {
     /// Elements to add.
     pub add: BTreeSet<String>,
     /// Elements of ours to remove.
     pub remove: BTreeSet<String>,
+}
+
+/// Prints numbers alone: elements are record content.
+impl fmt::Debug for SetChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SetChange").field("n_add", &self.add.len()).field("n_remove", &self.remove.len()).finish()
+    }
 }
 
 /// One operation's share of one wire call: the unit of batching, cost, safety and receipt.

@@ -92,15 +92,18 @@ impl Connection {
     /// # Errors
     /// [`ErrorKind::Config`] with the name of the setting at fault.
     pub fn settings<T: DeserializeOwned>(&self) -> Result<T> {
-        let settings = match &self.settings {
-            serde_json::Value::Null => serde_json::Value::Object(serde_json::Map::new()),
-            settings => settings.clone(),
-        };
-        serde_json::from_value(settings).map_err(|error| {
-            Error::new(ErrorKind::Config, format!("the connection's settings can't be read: {error}"))
+        let wrong = |why: String| {
+            Error::new(ErrorKind::Config, format!("the connection's settings can't be read: {why}"))
                 .with_owner(Owner::EndUserData)
                 .with_remedy("Correct this setting of the connection, then sync again.")
-        })
+        };
+        let settings = match &self.settings {
+            serde_json::Value::Null => serde_json::Value::Object(serde_json::Map::new()),
+            settings @ serde_json::Value::Object(_) => settings.clone(),
+            _ => return Err(wrong("they are no table".to_owned())),
+        };
+        // The path names the setting, which serde's own words leave out where a value has the wrong type.
+        serde_path_to_error::deserialize(settings).map_err(|error| wrong(error.to_string()))
     }
 }
 
