@@ -39,16 +39,23 @@ pub(crate) fn classify_archive(answer: &Response<Bytes>) -> Result<()> {
     }
 }
 
+/// Reads the answer to a write.
+///
+/// # Errors
+/// Like [`parse`]; what the write did is then unknown.
+pub(crate) fn parse_written<T: DeserializeOwned>(answer: &Response<Bytes>, operation: &'static str) -> Result<T> {
+    parse(answer, operation).map_err(|error| error.with_effect(Effect::Unknown))
+}
+
 /// Reads an answer.
 ///
 /// # Errors
-/// [`ErrorKind::BadAnswer`] without the answer's content; what a write did is then unknown.
+/// [`ErrorKind::BadAnswer`] without the answer's content.
 pub(crate) fn parse<T: DeserializeOwned>(answer: &Response<Bytes>, operation: &'static str) -> Result<T> {
     serde_json::from_slice(answer.body()).map_err(|error| {
         // The error's own words may quote the answer.
         Error::new(ErrorKind::BadAnswer, "the answer of Mailchimp can't be read")
             .with_retry(Retry::Backoff)
-            .with_effect(Effect::Unknown)
             .with_context("operation", operation)
             .with_context("line", error.line())
             .with_context("column", error.column())
@@ -394,9 +401,11 @@ mod tests {
 
     #[test]
     fn an_unreadable_answer_is_not_quoted() {
-        let error =
-            parse::<Root>(&answer(200, "application/json", r#"{"account_id":["ada@example.com"]}"#), "x").err().unwrap();
-        assert_eq!((error.kind(), error.effect()), (ErrorKind::BadAnswer, Effect::Unknown));
-        assert!(!format!("{error} {error:?}").contains("ada@"));
+        let answer = answer(200, "application/json", r#"{"account_id":["ada@example.com"]}"#);
+        for (read, effect) in [(parse::<Root>(&answer, "x"), Effect::None), (parse_written(&answer, "x"), Effect::Unknown)] {
+            let error = read.err().unwrap();
+            assert_eq!((error.kind(), error.effect()), (ErrorKind::BadAnswer, effect));
+            assert!(!format!("{error} {error:?}").contains("ada@"));
+        }
     }
 }

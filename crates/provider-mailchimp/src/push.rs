@@ -12,7 +12,7 @@ use sync_core::{
 use crate::{
     address::key,
     client,
-    error::{Refusal, audience_gone, members_at_fault, parse, refusal},
+    error::{Refusal, audience_gone, members_at_fault, parse_written, refusal},
     handler::Handler,
     mapping,
     merge::{self, Which},
@@ -129,7 +129,7 @@ impl Pushing<'_> {
         let skip_validation = !new || self.handler.settings.skip_merge_validation;
         let call = client::write_members(self.audience, &body, skip_validation)?;
         let answer = self.cx.send(call).await.map_err(audience_gone)?;
-        parse(&answer, "lists.batch").map(Some)
+        parse_written(&answer, "lists.batch").map(Some)
     }
 
     async fn settle(
@@ -202,17 +202,37 @@ impl Pushing<'_> {
                 }
                 _ => return Ok(Receipt::Moved),
             },
-            Step::Profile(id) | Step::Rename(id) => match self.profile(op) {
+            Step::Profile(id) => match self.profile(op) {
                 Ok(write) => client::update_member(audience, id, &write)?,
                 Err(error) => return Ok(Receipt::Refused(error)),
             },
+            Step::Rename(id) => return self.rename(op, id).await,
             Step::New | Step::Known | Step::TagAdd(_) | Step::TagRemove(_) => {
                 return Err(Error::new(ErrorKind::Internal, "a call for many members was asked for one"));
             }
         };
         let sent = self.cx.send(call).await;
         self.receipt(op, sent, |answer| {
-            let member: Member = parse(answer, "lists.members")?;
+            let member: Member = parse_written(answer, "lists.members")?;
+            Ok(self.done(op, &member))
+        })
+    }
+
+    /// A new address. The id follows the address, so a rename that was carried out without our knowing left nobody under
+    /// the old id: the member under the new one is then brought up to date, which doubles nobody.
+    async fn rename(&self, op: &Operation, id: &RemoteId) -> Result<Receipt> {
+        let write = match self.profile(op) {
+            Ok(write) => write,
+            Err(error) => return Ok(Receipt::Refused(error)),
+        };
+        let mut sent = self.cx.send(client::update_member(self.audience, id, &write)?).await;
+        if matches!(&sent, Err(error) if error.kind() == ErrorKind::NotFound)
+            && let Some(renamed) = address_id(op)
+        {
+            sent = self.cx.send(client::update_member(self.audience, &renamed, &write)?).await;
+        }
+        self.receipt(op, sent, |answer| {
+            let member: Member = parse_written(answer, "lists.members")?;
             Ok(self.done(op, &member))
         })
     }

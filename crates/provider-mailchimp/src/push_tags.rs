@@ -10,7 +10,7 @@ use sync_core::{Error, ErrorKind, Facts, Operation, PartRef, Receipt, RemoteId, 
 use crate::{
     address::{key, member_id},
     client,
-    error::{audience_gone, is_name_taken, parse, tag_refused},
+    error::{audience_gone, is_name_taken, parse, parse_written, tag_refused},
     model::{MemberTag, MemberTags, NewSegment, Segment, SegmentChange, SegmentChanged, TagSearch},
     prepare::written_address,
     push::{Pushing, done},
@@ -79,7 +79,7 @@ async fn change_known(pushing: &Pushing<'_>, id: u64, addresses: &[&str], add: b
         members_to_remove: if add { none } else { addresses },
     };
     match pushing.cx.send(client::change_segment(pushing.audience, id, &body)?).await {
-        Ok(answer) => parse(&answer, "lists.segments.change").map(Some),
+        Ok(answer) => parse_written(&answer, "lists.segments.change").map(Some),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
     }
@@ -90,7 +90,7 @@ async fn create(pushing: &Pushing<'_>, name: &str, tag: &str, addresses: &[&str]
     let call = client::create_segment(pushing.audience, &NewSegment { name, static_segment: addresses })?;
     let error = match pushing.cx.send(call).await {
         Ok(answer) => {
-            let made: Segment = parse(&answer, "lists.segments.create")?;
+            let made: Segment = parse_written(&answer, "lists.segments.create")?;
             return Ok((made.id, SegmentChanged { errors: Vec::new() }));
         }
         Err(error) => error,

@@ -140,7 +140,18 @@ async fn a_rename_onto_somebody_else_is_taken_and_of_somebody_gone_is_moved() {
     assert!(matches!(&shop.send(&op).await[..], [Receipt::Taken(Some(id))] if id.as_str() == ADA_ID));
     let shop = Shop::new(json!({})).await;
     shop.mount(one("PATCH", JORG_ID).respond_with(problem(404, "Resource Not Found", "x")).expect(1)).await;
+    shop.mount(one("PATCH", ADA_ID).respond_with(problem(404, "Resource Not Found", "x")).expect(1)).await;
     assert!(matches!(&shop.send(&op).await[..], [Receipt::Moved]));
+}
+
+#[tokio::test]
+async fn a_rename_that_was_carried_out_already_is_done() {
+    let op = update(remote(JORG, JORG_ID, C::Granted), customer(ADA), &["email"]);
+    let shop = Shop::new(json!({})).await;
+    shop.mount(one("PATCH", JORG_ID).respond_with(problem(404, "Resource Not Found", "x")).expect(1)).await;
+    let renamed = one("PATCH", ADA_ID).and(body_json(json!({"email_address": ADA})));
+    shop.mount(renamed.respond_with(crate::support::ok(member(ADA, "subscribed"))).expect(1)).await;
+    assert!(matches!(&shop.send(&op).await[..], [Receipt::Done { id, .. }] if id.as_str() == ADA_ID));
 }
 
 #[tokio::test]
