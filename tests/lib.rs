@@ -1,1 +1,7 @@
 //! Shared helpers of the end-to-end tests.
+
+mod laws;
+mod town;
+
+pub use laws::Laws;
+pub use town::{AUDIENCE, CANARY, KEY, ORG, OTHER_AUDIENCE, Town, agreed, customer, member};

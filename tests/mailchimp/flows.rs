@@ -1,0 +1,162 @@
+//! What happens after the first sync, on both sides.
+
+use serde_json::json;
+use sync_core::{ConsentState, Stop, Value};
+use sync_tests::{AUDIENCE, Laws, ORG, OTHER_AUDIENCE, Town, agreed, customer, member};
+
+fn synced(names: &[&str], seed: u64) -> Town {
+    let town = Town::new([], seed);
+    town.open(names);
+    let result = town.agree();
+    assert!(result.success, "{result:?}");
+    town.clock.advance(std::time::Duration::from_secs(3600));
+    town.wire.take_log();
+    town
+}
+
+#[test]
+fn an_unsubscribe_there_flows_back_once_and_stays() {
+    let town = synced(&["ada", "ben", "carl"], 11);
+    town.act("unsubscribe", "ben", json!({}));
+    town.clock.advance(std::time::Duration::from_secs(60));
+    assert!(town.sync().success);
+    let facts = town.shop.facts(ORG);
+    let told: Vec<_> = facts.iter().map(|fact| (fact.address.as_str(), fact.state, fact.record.clone())).collect();
+    assert_eq!(told, [("ben@example.com", ConsentState::Denied, Some("c0001".into()))]);
+    // The host did not hear, and goes on editing.
+    town.edit("c0001", |record| {
+        record.set("first_name", Value::text("Benedict"));
+    });
+    assert!(town.sync().success);
+    assert_eq!(town.member("ben")["status"], "unsubscribed");
+    assert_eq!(town.shop.facts(ORG).len(), 1, "told once");
+    let laws = Laws::new().refused(["ben"]);
+    assert_eq!(town.clock.block_on(laws.broken(&town)), [""; 0]);
+}
+
+#[test]
+fn who_left_is_not_brought_back_as_another_customer() {
+    let town = synced(&["ada", "ben"], 12);
+    town.act("unsubscribe", "ben", json!({}));
+    assert!(town.sync().success);
+    // Deleted here, erased there, and entered again with the old opt-in.
+    town.shop.delete(ORG, &"customers".into(), "c0001");
+    assert!(town.sync().success);
+    town.shop.put(ORG, &"customers".into(), "c7777", customer("ben", &[]));
+    assert!(town.sync().success);
+    assert_ne!(town.statuses(AUDIENCE)["ben"], "subscribed");
+    assert_eq!(town.n_surprises(), 0);
+}
+
+#[test]
+fn a_refusal_here_ends_the_subscription_there() {
+    let town = synced(&["ada", "ben"], 13);
+    town.edit("c0000", |record| {
+        record.set("consent.email", agreed(ConsentState::Denied, "2026-03-01T12:30:00Z"));
+    });
+    let result = town.sync();
+    assert!(result.success && result.synced == 1, "{result:?}");
+    assert_eq!(town.member("ada")["status"], "unsubscribed");
+}
+
+#[test]
+fn a_new_address_renames_the_member_and_doubles_nobody() {
+    let town = synced(&["ada", "ben"], 14);
+    let contact = town.member("ada")["contact_id"].clone();
+    town.edit("c0000", |record| {
+        record.set("email", Value::text("ada.lovelace@example.com"));
+    });
+    let result = town.sync();
+    assert!(result.success, "{result:?}");
+    assert_eq!(town.members(AUDIENCE).len(), 2);
+    assert_eq!(town.member("ada.lovelace")["contact_id"], contact, "the same contact with its history");
+    assert_eq!(town.clock.block_on(Laws::new().broken(&town)), [""; 0]);
+}
+
+#[test]
+fn a_deletion_here_archives_there_and_an_edit_there_is_kept() {
+    let town = synced(&["ada", "ben", "carl"], 15);
+    town.act("edit", "ben", json!({"field": "PHONE", "value": "555 0100"}));
+    town.act("tag", "ben", json!({"name": "a marketer's tag"}));
+    town.shop.delete(ORG, &"customers".into(), "c0002");
+    town.edit("c0001", |record| {
+        record.set("tags", Value::Set(["instructor".to_owned()].into()));
+    });
+    let result = town.sync();
+    assert!(result.success && result.synced == 2, "{result:?}");
+    assert_eq!(town.member("carl")["status"], "archived");
+    assert_eq!(town.member("ben")["merge_fields"]["PHONE"], "555 0100");
+    let laws = Laws::new().foreign_tag("ben", "a marketer's tag");
+    assert_eq!(town.clock.block_on(laws.broken(&town)), [""; 0]);
+}
+
+#[test]
+fn nothing_changed_is_one_look_and_no_write() {
+    let town = synced(&["ada", "ben", "carl"], 16);
+    town.sync();
+    town.clock.advance(std::time::Duration::from_secs(3600));
+    town.wire.take_log();
+    let result = town.sync();
+    assert!(result.success && result.synced == 0);
+    let log = town.wire.take_log();
+    assert!(log.len() <= 2 && log.iter().all(|sent| !sent.is_write()), "{log:?}");
+}
+
+#[test]
+fn a_switch_of_audience_reads_the_old_ones_refusals_first_and_waits_for_a_yes() {
+    let town = synced(&["ada", "ben", "carl"], 17);
+    // Nobody ran since; the old audience knows what we don't.
+    town.act("unsubscribe", "ben", json!({}));
+    let set = town.rig.set(ORG, |settings| settings["audience"] = json!(OTHER_AUDIENCE));
+    town.clock.block_on(set).unwrap();
+    let first = town.sync();
+    let details = first.details.clone().unwrap();
+    assert_eq!(details.stopped, Some(Stop::Approval), "{first:?}");
+    assert_eq!(town.n_writes(), 0);
+    assert!(town.members(OTHER_AUDIENCE).is_empty());
+    assert!(details.notes.iter().any(|note| note.contains('3')), "who stays behind is said: {:?}", details.notes);
+    let facts = town.shop.facts(ORG);
+    assert!(facts.iter().any(|fact| fact.address == "ben@example.com" && fact.state == ConsentState::Denied), "{facts:?}");
+    let result = town.agree();
+    assert!(result.success, "{result:?}");
+    let names: Vec<String> = town.statuses(OTHER_AUDIENCE).into_keys().collect();
+    assert_eq!(names, ["ada", "carl"], "who said no in the old audience is not put into the new one");
+    assert_eq!(town.members(AUDIENCE).len(), 3, "the old audience stays as it is");
+    assert_eq!(town.n_surprises(), 0);
+}
+
+#[test]
+fn refused_addresses_are_failures_of_their_own_in_the_providers_words() {
+    let account =
+        Town::seed([member("zoe", "subscribed")]).with_refusal("ben@example.com", sync_sandbox::RefusalSeed::LooksFake);
+    let town = Town::of(account, 18);
+    town.open(&["ada", "ben", "carl"]);
+    let result = town.agree();
+    assert_eq!((result.success, result.synced, result.failed), (false, 2, 1), "{result:?}");
+    let errors = result.errors.unwrap();
+    assert!(errors.iter().any(|line| line.contains("looks fake")), "{errors:?}");
+    assert_eq!(town.statuses(AUDIENCE).len(), 3);
+    // It is corrected here, and goes.
+    town.edit("c0001", |record| {
+        record.set("email", Value::text("ben.real@example.com"));
+    });
+    let result = town.sync();
+    assert!(result.success && result.synced == 1, "{result:?}");
+}
+
+#[test]
+fn families_with_one_address_are_asked_about_and_never_doubled() {
+    let town = Town::new([], 19);
+    let family = |name: &str| customer("family", &["diver"]).with("first_name", Value::text(name));
+    town.connect(
+        ORG,
+        [("c1".to_owned(), family("Ana")), ("c2".to_owned(), family("Beto")), ("c3".into(), customer("ada", &[]))],
+    );
+    let result = town.agree();
+    assert!(result.success, "{result:?}");
+    assert_eq!(town.statuses(AUDIENCE).into_keys().collect::<Vec<_>>(), ["ada"]);
+    let scope = town.rig.scope(ORG);
+    let asked = town.clock.block_on(town.rig.store().questions(&scope, true, None, 10)).unwrap();
+    assert_eq!(asked.len(), 1, "asked once");
+    assert_eq!(asked[0].locals.len(), 2);
+}
