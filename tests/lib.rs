@@ -4,4 +4,4 @@ mod laws;
 mod town;
 
 pub use laws::Laws;
-pub use town::{AUDIENCE, CANARY, KEY, ORG, OTHER_AUDIENCE, Town, agreed, customer, member};
+pub use town::{AUDIENCE, CANARY, KEY, ORG, OTHER_AUDIENCE, Town, agreed, customer, member, number};

@@ -189,3 +189,9 @@ impl Town {
         self.wire.take_log().iter().filter(|sent| sent.is_write()).count()
     }
 }
+
+/// A number of the environment: `SYNC_TEST_SEED` and `SYNC_TEST_RUNS` make randomised tests start elsewhere and go on
+/// longer.
+pub fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}

@@ -11,7 +11,7 @@ use sync_testkit::{
     Shop, SimClock,
     crash::{Crash, CrashSink, CrashStore, CrashTransport, Sweep, World, sweep, sweep_twice},
 };
-use sync_tests::{Laws, ORG, Town, agreed, customer, member};
+use sync_tests::{Laws, ORG, Town, agreed, customer, member, number};
 
 /// A town whose processes can die.
 struct Mortal {
@@ -113,10 +113,13 @@ impl World for Mortal {
         self.crash.clone()
     }
 
-    async fn work(&self) {
-        if self.town.rig.connect(ORG, sync_tests::KEY, settings()).await.is_ok() {
-            self.town.rig.agree(ORG, &self.grants).await;
+    async fn work(&self) -> bool {
+        if self.town.rig.connect(ORG, sync_tests::KEY, settings()).await.is_err() {
+            return false;
         }
+        let result = self.town.rig.agree(ORG, &self.grants).await;
+        let waits = result.details.as_ref().is_some_and(|details| details.outcomes.of("pending") > 0);
+        result.success && result.synced == 0 && !waits
     }
 
     async fn broken_laws(&self) -> Vec<String> {
@@ -153,6 +156,9 @@ fn killed_anywhere_in_a_later_run_it_ends_well() {
 
 #[test]
 fn killed_again_while_it_recovers_it_ends_well() {
-    report("first push, twice", &sweep_twice(|| Mortal::new(EffectGrants::none()), 150, 11));
-    report("later run, twice", &sweep_twice(|| Mortal::later(EffectGrants::none()), 100, 12));
+    let seed = number("SYNC_TEST_SEED").unwrap_or(11);
+    let n_pairs = number("SYNC_TEST_RUNS").unwrap_or(60);
+    println!("seed {seed}, {n_pairs} pairs each");
+    report("first push, twice", &sweep_twice(|| Mortal::new(EffectGrants::none()), n_pairs, seed));
+    report("later run, twice", &sweep_twice(|| Mortal::later(EffectGrants::none()), n_pairs, seed + 1));
 }

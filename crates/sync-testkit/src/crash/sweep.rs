@@ -17,8 +17,8 @@ pub trait World: Send + Sync {
     /// The points of this world's processes.
     fn crash(&self) -> Crash;
 
-    /// What a process does from its start: everything that is to be brought about.
-    async fn work(&self);
+    /// What a process does from its start: everything that is to be brought about. True when nothing was left to do.
+    async fn work(&self) -> bool;
 
     /// The laws, when everything has settled: what is wrong, one line each.
     async fn broken_laws(&self) -> Vec<String>;
@@ -109,8 +109,11 @@ fn one<W: World>(world: &W, points: &[u64], swept: &mut Sweep) -> bool {
     }
     for _ in 0..MAX_RESTARTS {
         crash.restart(None);
-        clock.block_on(world.work());
+        let is_at_rest = clock.block_on(world.work());
         clock.advance(REST);
+        if is_at_rest {
+            break;
+        }
     }
     let broken = clock.block_on(world.broken_laws());
     swept.broken.extend(broken.into_iter().map(|law| (points.to_vec(), law)));
