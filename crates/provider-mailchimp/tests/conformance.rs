@@ -28,6 +28,9 @@ use wiremock::{Mock, MockServer, Respond, ResponseTemplate, matchers::any};
 const KEY: &str = "c0nf0rmancekey0123456789abcdef00-us19";
 const AUDIENCE: &str = "a1b2c3d4e5";
 
+#[path = "conformance/zoo.rs"]
+mod zoo;
+
 mod in_process {
     use super::*;
 
@@ -44,6 +47,8 @@ struct Bench {
     clock: SimClock,
     sandbox: Sandbox,
     transport: Arc<dyn Transport>,
+    /// What is wrong with the connector, where it is one of the zoo.
+    how: Option<zoo::How>,
     /// Ends with the bench.
     _server: Option<MockServer>,
 }
@@ -99,7 +104,11 @@ impl Bench {
         let seed = MailchimpSeed::new(KEY).with_audience(audience);
         let sandbox = Sandbox::new(Mailchimp::new(seed), SandboxOptions::default(), Arc::new(clock.clone()));
         let transport = Arc::new(InProcess(sandbox.clone()));
-        Self { clock, sandbox, transport, _server: None }
+        Self { clock, sandbox, transport, how: None, _server: None }
+    }
+
+    fn broken(self, how: zoo::How) -> Self {
+        Self { how: Some(how), ..self }
     }
 
     async fn over_http() -> Self {
@@ -133,7 +142,12 @@ impl Bench {
 #[async_trait]
 impl Harness for Bench {
     fn integration(&self) -> Arc<dyn Integration> {
-        (REGISTRATION.build)(json!({"page_size": self.page_size(), "members_per_call": 4})).unwrap()
+        let config = json!({"page_size": self.page_size(), "members_per_call": 4});
+        let inner = (REGISTRATION.build)(config).unwrap();
+        match self.how {
+            Some(how) => Arc::new(zoo::BrokenIntegration { inner, how }),
+            None => inner,
+        }
     }
 
     fn page_size(&self) -> usize {

@@ -81,6 +81,7 @@ pub fn sweep_twice<W: World>(make: impl Fn() -> W, n_pairs: u64, seed: u64) -> S
     let mut swept = Sweep::default();
     let n_points = {
         let world = make();
+        world.crash().restart(None);
         world.clock().block_on(world.work());
         world.crash().n_passed()
     };
