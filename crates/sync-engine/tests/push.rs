@@ -271,7 +271,7 @@ async fn a_lost_answer_is_pending_and_repeated_whole_once_it_has_settled() {
         let first_key = world.letters.keys_seen.lock().unwrap().last().cloned();
         let early = world.sync().await;
         assert!(!early.success && early.synced == 0, "nothing is done before it has settled: {early:?}");
-        world.clock.advance(Duration::from_secs(121));
+        world.clock.advance(Duration::from_secs(160));
         let result = world.sync().await;
         assert!(result.success, "{result:?}");
         assert!(world.letters.keys_seen.lock().unwrap().iter().filter(|key| Some(*key) == first_key.as_ref()).count() == 2);

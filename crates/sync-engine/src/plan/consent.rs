@@ -10,6 +10,9 @@ use crate::Suppression;
 /// `suppression` is the organization's own memory of refusals; `remote` what the provider shows now.
 pub fn ratchet(local: Option<&Consent>, suppression: Option<&Suppression>, remote: Option<&Consent>) -> Consent {
     let local = local.cloned().unwrap_or_else(|| Consent::new(ConsentState::Unknown));
+    // Who signed up there again after refusing has taken the refusal back.
+    let taken_back = remote.filter(|remote| remote.state == ConsentState::Granted).and_then(|remote| remote.at);
+    let suppression = suppression.filter(|refused| taken_back.is_none_or(|again| again <= refused.at));
     let refusal = [suppression.map(|s| (s.state, Some(s.at))), remote.map(|r| (r.state, r.at))]
         .into_iter()
         .flatten()
@@ -81,6 +84,19 @@ mod tests {
     }
 
     #[test]
+    fn who_signed_up_there_again_is_not_unsubscribed_by_an_older_refusal() {
+        let remote = consent(ConsentState::Granted, 5);
+        assert_eq!(
+            ratchet(Some(&consent(ConsentState::Granted, 1)), Some(&refusal(2)), Some(&remote)).state,
+            ConsentState::Granted
+        );
+        assert_eq!(
+            ratchet(Some(&consent(ConsentState::Granted, 1)), Some(&refusal(6)), Some(&remote)).state,
+            ConsentState::Denied
+        );
+    }
+
+    #[test]
     fn a_dead_address_stays_dead() {
         let dead = Suppression { at: at(1), state: ConsentState::Undeliverable };
         assert_eq!(ratchet(Some(&consent(ConsentState::Granted, 9)), Some(&dead), None).state, ConsentState::Undeliverable);
@@ -110,10 +126,11 @@ mod tests {
             let suppression = suppressed.map(refusal);
             let result = ratchet(Some(&consent(local, local_at)), suppression.as_ref(), Some(&consent(remote, remote_at))).state;
             prop_assert!(result <= local);
-            if suppression.is_some() || remote <= ConsentState::Denied {
+            let counts = suppressed.filter(|at| remote != ConsentState::Granted || remote_at <= *at);
+            if counts.is_some() || remote <= ConsentState::Denied {
                 prop_assert!(result <= ConsentState::Pending);
                 if result > ConsentState::Denied {
-                    prop_assert!(suppressed.is_none_or(|at| local_at > at));
+                    prop_assert!(counts.is_none_or(|at| local_at > at));
                 }
             }
         }

@@ -4,16 +4,16 @@ use sync_core::{
     FieldName, FieldSet, Hash, LocalId, Marker, Operation, Reason, Record, Remote, Resource, Rules, Target, Value, Verb,
 };
 
-use super::{Difference, diff, operation_id, ratchet};
-use crate::{Link, LinkState, Suppression};
+use super::{Difference, diff, diff::consent_differs, operation_id, ratchet};
+use crate::{Base, Link, LinkState, Suppression};
 
 /// What the host has.
 #[derive(Debug, Clone, PartialEq)]
 pub enum LocalSide {
     /// The record, with its mapped fields.
     Live(Record),
-    /// The record does not go.
-    OutOfScope,
+    /// The record does not go; with its fields, where the connection's filter says so and not the host.
+    OutOfScope(Option<Record>),
     /// No record.
     Deleted,
 }
@@ -99,14 +99,23 @@ pub fn decide(
         (LocalSide::Deleted, Some(link)) if link.state == LinkState::Live && *remote != RemoteSide::Gone => {
             return operation(Verb::Remove, Reason::DeletedHere, Record::new(), Difference::default(), before(link, remote));
         }
-        (LocalSide::OutOfScope, Some(link))
+        (LocalSide::OutOfScope(_), Some(link))
             if link.state == LinkState::Live
                 && *remote != RemoteSide::Gone
                 && policy.rules.out_of_scope == sync_core::OutOfScope::Archive =>
         {
             return operation(Verb::Remove, Reason::OutOfScope, Record::new(), Difference::default(), before(link, remote));
         }
-        (LocalSide::OutOfScope, _) => return Decision::OutOfScope,
+        // It stays there as it is, but who withdraws their consent here is not left subscribed there.
+        (LocalSide::OutOfScope(Some(record)), Some(link)) if link.state == LinkState::Live => {
+            return match withdrawal(policy, record, link, suppression) {
+                Some((fields, difference)) => {
+                    operation(Verb::Update, Reason::ChangedHere, fields, difference, before(link, remote))
+                }
+                None => Decision::OutOfScope,
+            };
+        }
+        (LocalSide::OutOfScope(_), _) => return Decision::OutOfScope,
         (LocalSide::Deleted, _) => return Decision::Nothing,
     };
 
@@ -150,7 +159,7 @@ pub fn decide(
             // which `wanted` has held down already, and for a base that was erased.
             let now = if base.is_none() { seen.map(|remote| &remote.fields) } else { None };
             let mut difference = diff(policy.resource, &policy.rules.owners, policy.fields, &fields, base, now);
-            consent_against_seen(policy, &fields, seen, &mut difference);
+            consent_against_seen(policy, &fields, base, seen, &mut difference);
             if base.is_some_and(|base| base.mapping != policy.rules.mapping) {
                 difference.changed.extend(present(policy.fields, &fields));
             }
@@ -198,19 +207,47 @@ fn wanted(
 }
 
 /// A consent that the provider shows now differs from what it shall be: written, or no longer written, on that ground.
-fn consent_against_seen(policy: Policy<'_>, fields: &Record, seen: Option<&Remote>, difference: &mut Difference) {
+fn consent_against_seen(
+    policy: Policy<'_>,
+    fields: &Record,
+    base: Option<&Base>,
+    seen: Option<&Remote>,
+    difference: &mut Difference,
+) {
     let (Some((_, field, _)), Some(seen)) = (policy.resource.consent, seen) else { return };
     if !policy.fields.contains(field) {
         return;
     }
-    let state = |record: &Record| record.value(field).and_then(Value::as_consent).map(|consent| consent.state);
-    if state(fields).is_some() && state(&seen.fields).is_some() {
-        if state(fields) == state(&seen.fields) {
-            difference.changed.remove(field);
-        } else {
+    let consent = |record: &Record| record.value(field).and_then(Value::as_consent).cloned();
+    let (ours, theirs) = (consent(fields), consent(&seen.fields));
+    if ours.is_some() && theirs.is_some() {
+        let agreed = base.and_then(|base| consent(&base.local));
+        if consent_differs(ours.as_ref(), agreed.as_ref(), theirs.as_ref()) {
             difference.changed.insert(FieldName::from_static(field));
+        } else {
+            difference.changed.remove(field);
         }
     }
+}
+
+/// The lowering of consent alone, where the record asks for it.
+fn withdrawal(
+    policy: Policy<'_>,
+    record: &Record,
+    link: &Link,
+    suppression: Option<&Suppression>,
+) -> Option<(Record, Difference)> {
+    let (_, field, _) = policy.resource.consent?;
+    let base = link.base.as_ref()?;
+    let face = base.remote.as_ref().unwrap_or(&base.local);
+    let fields = wanted(policy, record, Some(face), None, suppression);
+    let of = |record: &Record| record.value(field).and_then(Value::as_consent).cloned();
+    let (ours, theirs) = (of(&fields), of(face));
+    let lowers = ours.as_ref()?.state <= sync_core::ConsentState::Denied
+        && consent_differs(ours.as_ref(), of(&base.local).as_ref(), theirs.as_ref())
+        && policy.fields.contains(field);
+    let difference = Difference { changed: [FieldName::from_static(field)].into(), ..Difference::default() };
+    lowers.then_some((fields, difference))
 }
 
 fn present(fields: &FieldSet, record: &Record) -> Vec<FieldName> {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sync_core::{FieldKind, FieldName, FieldOwner, FieldSet, Record, Resource, SetChange, Value};
+use sync_core::{Consent, FieldKind, FieldName, FieldOwner, FieldSet, Record, Resource, SetChange, Value};
 
 use crate::Base;
 
@@ -55,8 +55,8 @@ pub fn diff(
                 }
             }
             FieldKind::Consent => {
-                let state = |value: Option<&Value>| value.and_then(Value::as_consent).map(|consent| consent.state);
-                if state(ours).is_some() && state(ours) != state(theirs) {
+                let consent = |value: Option<&'_ Value>| value.and_then(Value::as_consent).cloned();
+                if consent_differs(consent(ours).as_ref(), consent(agreed).as_ref(), consent(theirs).as_ref()) {
                     difference.changed.insert(field.clone());
                 }
             }
@@ -70,6 +70,22 @@ pub fn diff(
         }
     }
     difference
+}
+
+/// True when the consent that the provider shows must be written: it differs from ours, and it isn't the person who raised
+/// it there since (what only they did is reported, never undone).
+pub(super) fn consent_differs(ours: Option<&Consent>, agreed: Option<&Consent>, theirs: Option<&Consent>) -> bool {
+    let Some(ours) = ours else { return false };
+    let Some(theirs) = theirs else { return true };
+    if ours.state == theirs.state {
+        return false;
+    }
+    if ours.state > theirs.state {
+        return true;
+    }
+    let is_unchanged_here = agreed.is_some_and(|agreed| (agreed.state, agreed.at) == (ours.state, ours.at));
+    let is_newer_there = matches!((ours.at, theirs.at), (Some(ours), Some(theirs)) if theirs > ours);
+    !is_newer_there && !is_unchanged_here
 }
 
 /// Elements that we add, and those of ours that go. What the other side holds already is not added again.

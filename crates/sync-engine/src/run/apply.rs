@@ -8,55 +8,74 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use sync_core::{LocalId, Outcome, OutcomeKind, Reason, RunId};
+use sync_core::{Error, ErrorKind, LocalId, Outcome, OutcomeKind, Reason, RunId, code};
 
 use super::{
-    call::{self, Sent},
+    ask::ResourceAsk,
+    base::{Agreed, next_base},
+    call::{self, Again, Sent},
     halt::Halt,
     planner::{Planner, Why},
-    session::{Session, Settled},
+    recover,
+    session::{Session, Settled, later},
 };
-use crate::{Base, Change, Link, LinkState, PlannedRow, ReadyPart};
+use crate::{Change, Link, LinkState, PlannedRow, ReadyPart};
 
 /// Applies the run's plan.
 pub(crate) async fn apply(s: &Session<'_>, seq: &mut u64) -> Result<(), Halt> {
     for idx in 0..s.ask.resources.len() {
-        link_only(s, idx).await?;
+        let n_links =
+            s.ask.resources.get(idx).map_or(0, |ask| s.report().planned.links.get(&ask.resource.name).copied().unwrap_or(0));
+        if n_links > 0 {
+            link_only(s, idx, 0).await?;
+        }
+        let first_seq = *seq;
         let again = drain(s, idx, &s.run, None).await?;
-        // What moved or was taken there is read, planned and written again, once.
         let Some(ask) = s.ask.resources.get(idx) else { continue };
+        if again.is_empty() {
+            continue;
+        }
+        // What moved or was taken there is read, planned and written again, once.
         let mut planner = Planner::new(s, ask, *seq, false);
-        for ids in again.chunks(s.engine.config.page) {
-            let locals = super::local::read_ids(s, ask, ids).await?;
+        planner.is_again = true;
+        planner.may_repeat = true;
+        for records in again.chunks(s.engine.config.page) {
+            let ids: Vec<LocalId> = records.iter().map(|(id, _)| id.clone()).collect();
+            let locals = super::local::read_ids(s, ask, &ids).await?;
             planner.take(locals, Why::Again).await?;
         }
+        planner.resolve_groups(Why::Again).await?;
         *seq = planner.seq;
-        if !again.is_empty() {
-            link_only(s, idx).await?;
-            let still = drain(s, idx, &s.run, None).await?;
-            let mut changes = Vec::new();
-            for id in &still {
-                let outcome = Outcome::new(
-                    OutcomeKind::Failed,
-                    sync_core::code::KEEPS_MOVING,
-                    "it changed there twice while it was written",
-                )
-                .until(super::session::later(s.now(), s.engine.config.retry_after));
-                changes.extend(s.settle_item(Settled::new(&ask.resource.name, id, outcome)));
-            }
-            s.commit(changes).await?;
+        if planner.again_links > 0 {
+            link_only(s, idx, first_seq).await?;
         }
+        let still = drain(s, idx, &s.run, None).await?;
+        let mut changes = Vec::new();
+        for (id, why) in &still {
+            changes.extend(s.settle_item(Settled::new(&ask.resource.name, id, gave_up(s, *why))));
+        }
+        s.commit(changes).await?;
     }
     Ok(())
 }
 
-/// Operations without a call: records that are the same on both sides are linked.
-async fn link_only(s: &Session<'_>, resource_idx: usize) -> Result<(), Halt> {
-    let Some(ask) = s.ask.resources.get(resource_idx) else { return Ok(()) };
-    if s.report().planned.links.get(&ask.resource.name).copied().unwrap_or(0) == 0 {
-        return Ok(());
+/// What becomes of a record that was planned twice and still didn't go.
+fn gave_up(s: &Session<'_>, why: Again) -> Outcome {
+    match why {
+        Again::Moved => Outcome::new(OutcomeKind::Failed, code::KEEPS_MOVING, "it changed there twice while it was written")
+            .until(later(s.now(), s.engine.config.retry_after)),
+        Again::Taken => {
+            let error = Error::new(ErrorKind::Taken, "its address or name belongs to another record there")
+                .with_remedy("Correct one of the two, here or there; after a change there, retry it.");
+            Outcome::failed(&error)
+        }
     }
-    let mut after = 0;
+}
+
+/// Operations without a call: records that are the same on both sides are linked.
+async fn link_only(s: &Session<'_>, resource_idx: usize, from: u64) -> Result<(), Halt> {
+    let Some(ask) = s.ask.resources.get(resource_idx) else { return Ok(()) };
+    let mut after = from;
     loop {
         s.check_cancel()?;
         s.keep_lease().await?;
@@ -66,16 +85,14 @@ async fn link_only(s: &Session<'_>, resource_idx: usize) -> Result<(), Halt> {
         after = last.planned.seq;
         let mut changes = Vec::new();
         for row in rows.iter().filter(|row| row.states.is_empty() && row.planned.operation.resource == ask.resource.name) {
-            changes.extend(link_changes(s, row, &ask.rules.mapping));
+            changes.extend(link_changes(s, row, ask));
         }
         s.commit(changes).await?;
     }
-    // Linked now; a second call for what was planned again must not count them twice.
-    s.report().planned.links.remove(&ask.resource.name);
     Ok(())
 }
 
-fn link_changes(s: &Session<'_>, row: &PlannedRow, mapping: &str) -> Vec<Change> {
+fn link_changes(s: &Session<'_>, row: &PlannedRow, ask: &ResourceAsk) -> Vec<Change> {
     let operation = &row.planned.operation;
     let Some(before) = &operation.before else { return Vec::new() };
     let link = Link {
@@ -88,20 +105,24 @@ fn link_changes(s: &Session<'_>, row: &PlannedRow, mapping: &str) -> Vec<Change>
         state: LinkState::Live,
         key: row.planned.key.clone(),
         hash: row.planned.hash,
-        base: Some(Base {
-            remote: Some(before.fields.clone()).filter(|remote| *remote != operation.fields),
-            local: operation.fields.clone(),
-            version: before.version.clone(),
-            state: before.state.clone(),
-            native: before.native.clone(),
-            mapping: mapping.to_owned(),
-        }),
+        base: Some(next_base(
+            ask,
+            None,
+            Agreed {
+                fields: &operation.fields,
+                shown: Some(&before.fields),
+                matched: Some(&before.fields),
+                version: before.version.clone(),
+                state: before.state.clone(),
+                native: before.native.clone(),
+            },
+        )),
         call: None,
     };
     let mut changes = vec![Change::PutLink(link)];
     changes.extend(s.settle_item(Settled {
         remote: Some(&before.id),
-        ..Settled::new(&operation.resource, &operation.local, Outcome::new(OutcomeKind::Linked, sync_core::code::DONE, ""))
+        ..Settled::new(&operation.resource, &operation.local, Outcome::new(OutcomeKind::Linked, code::DONE, ""))
     }));
     changes
 }
@@ -113,7 +134,7 @@ pub(crate) async fn drain(
     resource_idx: usize,
     run: &RunId,
     stages_from: Option<u8>,
-) -> Result<Vec<LocalId>, Halt> {
+) -> Result<Vec<(LocalId, Again)>, Halt> {
     let Some(ask) = s.ask.resources.get(resource_idx) else { return Ok(Vec::new()) };
     let name = &ask.resource.name;
     let mut again = Vec::new();
@@ -135,7 +156,7 @@ async fn drain_stage(
     run: &RunId,
     stage: u8,
     only_begun: bool,
-    again: &mut Vec<LocalId>,
+    again: &mut Vec<(LocalId, Again)>,
 ) -> Result<(), Halt> {
     let Some(ask) = s.ask.resources.get(resource_idx) else { return Ok(()) };
     let limit = s.engine.config.window.max(1);
@@ -163,7 +184,20 @@ async fn drain_stage(
             };
             is_done = page.len() < limit;
             after = page.last().map(|part| (part.part.group.clone(), part.seq, part.part_idx)).or(after);
-            let page = page.into_iter().filter(|part| !only_begun || part.is_begun());
+            let mut page = page;
+            if only_begun {
+                page.retain(ReadyPart::is_begun);
+                let facts = s.known_facts();
+                let (rest, stale) = page.into_iter().partition(|part| recover::still_holds(s, &facts, part));
+                page = rest;
+                let stale: Vec<ReadyPart> = stale;
+                let held = stale.iter().flat_map(|part| call::hold(part, run)).collect();
+                if let Err(stop) = beside(&mut under_way, &mut answered, s.commit(held)).await {
+                    halt = Some(stop);
+                    break;
+                }
+                again.extend(stale.into_iter().map(|part| (part.operation.local, Again::Moved)));
+            }
             for part in page {
                 let starts_new = carry
                     .last()
@@ -252,9 +286,9 @@ async fn ready_to_send(s: &Session<'_>) -> Result<(), Halt> {
 }
 
 impl ReadyPart {
-    /// True when an earlier part of its operation is done: what is open are this part and later ones.
+    /// True when a part of its operation is done.
     fn is_begun(&self) -> bool {
-        self.part_idx > 0 && self.n_open <= self.n_parts.saturating_sub(self.part_idx)
+        self.n_open < self.n_parts
     }
 }
 

@@ -7,6 +7,8 @@ use crate::{Change, ConnectionStatus, RunRow, RunState};
 
 pub(crate) async fn finish(s: &Session<'_>, end: End) -> SyncResult {
     let mut lines: Vec<String> = Vec::new();
+    // As it is kept: without labels and the provider's words, which are the record's content.
+    let mut plain: Vec<String> = Vec::new();
     let lost = end.halt.as_ref().is_some_and(|halt| halt.error.kind() == sync_core::ErrorKind::LeaseLost);
     if !s.is_dry()
         && !lost
@@ -28,7 +30,10 @@ pub(crate) async fn finish(s: &Session<'_>, end: End) -> SyncResult {
             details.newly_waiting = report.newly_waiting;
             details.consent_facts = report.consent_facts;
             details.notes = report.notes.clone();
-            details.planned = report.planned.counts();
+            // What was planned is news only where it did not go.
+            if s.is_dry() || end.halt.is_some() {
+                details.planned = report.planned.counts();
+            }
             let mut counts = Counts::default();
             for (kind, count) in &report.counts {
                 counts.add(kind.as_str(), *count);
@@ -49,8 +54,14 @@ pub(crate) async fn finish(s: &Session<'_>, end: End) -> SyncResult {
             let nouns =
                 s.input.descriptor.resource(cause.resource.as_str()).map_or(("item", "items"), |resource| resource.nouns);
             lines.push(report::line(cause, label.as_deref(), nouns));
+            plain.push(report::plain_line(cause, nouns));
         }
     }
+    if more > 0 {
+        lines.push(format!("… and {more} more (run {})", s.run));
+        plain.push(format!("… and {more} more (run {})", s.run));
+    }
+    let n_grouped = lines.len();
     for (resource, halt) in &end.failed {
         lines.push(format!("{} sync failed: {}", capitalised(s, resource), halt::line(halt)));
     }
@@ -78,24 +89,22 @@ pub(crate) async fn finish(s: &Session<'_>, end: End) -> SyncResult {
         details.stopped = Some(Stop::Later);
         details.resume_at = end.unsettled.until;
     }
-    if more > 0 {
-        lines.truncate(report::MAX_LINES);
-        lines.push(format!("… and {more} more (run {})", s.run));
-    }
     if let Some(passed) = &end.passed {
-        details.plan_hash = (details.planned.total() > 0).then(|| passed.hash.clone());
-        details.calls = (details.planned.total() > 0).then_some(passed.calls);
+        let n_planned = s.report().planned.total();
+        details.plan_hash = (n_planned > 0).then(|| passed.hash.clone());
+        details.calls = (n_planned > 0).then_some(passed.calls);
     }
     if !s.is_dry() && !lost {
         standing(s, &mut details).await;
     }
     let is_done = end.halt.is_none() && end.unsettled.items == 0;
     let success = is_done && failed == 0 && end.failed.is_empty() && end.blocked.is_empty();
-    let result = SyncResult::counted(success, synced, failed, lines, details);
+    plain.extend(lines.iter().skip(n_grouped).cloned());
     if !lost {
-        keep(s, &end, &result, is_done).await;
+        let kept = SyncResult::counted(success, synced, failed, plain, details.clone());
+        keep(s, &end, &kept, is_done).await;
     }
-    result
+    SyncResult::counted(success, synced, failed, lines, details)
 }
 
 /// What stands after the run, whichever run put it there.

@@ -3,7 +3,7 @@
 use sync_core::{Error, ErrorKind, Facts, PlanDigest, PlanHash, Stop};
 
 use super::{halt::Halt, observe::Observed, session::Session};
-use crate::{Change, ConnectionStatus, LinkState, store::plan_hash};
+use crate::{Change, ConnectionStatus, LinkState, RunInput, store::plan_hash};
 
 /// What the gate let through.
 #[derive(Debug)]
@@ -46,11 +46,17 @@ pub(crate) async fn gate(s: &Session<'_>, observed: &Observed) -> Result<Passed,
             "Look at the plan again and approve it as it is now.",
         );
     }
-    if needs_approval(s) && !is_approved && planned.total() > 0 {
+    let is_part = s.ask.items.is_some() || s.ask.resources.iter().any(|ask| !ask.is_whole);
+    if needs_approval(&s.input) && is_part && planned.total() > 0 {
+        let text = "the first plan is of everything, and it is not approved yet".to_owned();
+        return stop(Stop::Approval, text, "Sync without items and types first, and approve that plan.");
+    }
+    if needs_approval(&s.input) && !is_approved && planned.total() > 0 {
         let text = format!("First plan not approved: {} (run {})", words(&counts), s.run);
         return stop(Stop::Approval, text, "Look at the plan, then approve it by its hash.");
     }
     if !is_approved {
+        let is_first = !super::observe::is_settled_in(s).await.map_err(|halt| (halt, None))?;
         let links = store.link_counts(&s.scope, &s.account).await.map_err(plain)?;
         for ask in &s.ask.resources {
             let name = &ask.resource.name;
@@ -61,10 +67,11 @@ pub(crate) async fn gate(s: &Session<'_>, observed: &Observed) -> Result<Passed,
                 .sum();
             let of = |counts: &std::collections::BTreeMap<_, u64>| counts.get(name).copied().unwrap_or(0);
             let breaker = s.engine.config.breakers.get(name).copied().unwrap_or(s.engine.config.breaker);
-            let tripped =
-                [("create", of(&planned.creates)), ("change", of(&planned.updates)), ("remove", of(&planned.removes))]
-                    .into_iter()
-                    .find(|(_, n)| breaker.trips(*n, linked));
+            // A first sync may go on after an interruption, however much of it is left.
+            let creates = if is_first { 0 } else { of(&planned.creates) };
+            let tripped = [("create", creates), ("change", of(&planned.updates)), ("remove", of(&planned.removes))]
+                .into_iter()
+                .find(|(_, n)| breaker.trips(*n, linked));
             if let Some((verb, n)) = tripped {
                 let text = format!(
                     "stopped before the first write: this would {verb} {n} of {linked} {} (the limit is {} % and {})",
@@ -82,17 +89,16 @@ pub(crate) async fn gate(s: &Session<'_>, observed: &Observed) -> Result<Passed,
 }
 
 /// True when a container (or the connection as a whole) has no approved first plan yet.
-pub(crate) fn needs_approval(s: &Session<'_>) -> bool {
-    targets(s).iter().any(|target| !s.input.connection.approved.contains(target))
+pub(crate) fn needs_approval(input: &RunInput<'_>) -> bool {
+    targets(input).iter().any(|target| !input.connection.approved.contains(target))
 }
 
-fn targets(s: &Session<'_>) -> Vec<String> {
-    let mut targets: Vec<String> = s
-        .input
+fn targets(input: &RunInput<'_>) -> Vec<String> {
+    let mut targets: Vec<String> = input
         .descriptor
         .feeds
         .iter()
-        .flat_map(|feed| s.input.handler.containers(feed))
+        .flat_map(|feed| input.handler.containers(feed))
         .map(|container| container.map(|container| container.to_string()).unwrap_or_default())
         .collect();
     if targets.is_empty() {
@@ -103,13 +109,13 @@ fn targets(s: &Session<'_>) -> Vec<String> {
 
 /// The connection after a plan was let through: in use, with what was approved.
 pub(crate) async fn approved(s: &Session<'_>) -> Result<Option<Change>, Halt> {
-    if !needs_approval(s) && s.input.connection.status == ConnectionStatus::Active {
+    if !needs_approval(&s.input) && s.input.connection.status == ConnectionStatus::Active {
         return Ok(None);
     }
     // As it is now: others may have changed it since the run began.
     let stored = s.engine.store.connection(&s.scope).await.map_err(|error| s.halt(error))?;
     let mut connection = stored.unwrap_or_else(|| s.input.connection.clone());
-    connection.approved.extend(targets(s));
+    connection.approved.extend(targets(&s.input));
     connection.status = ConnectionStatus::Active;
     connection.account = Some(s.account.clone());
     Ok(Some(Change::Connection(Box::new(connection))))

@@ -38,21 +38,20 @@ pub(crate) async fn plan_resource(s: &Session<'_>, planner: &mut Planner<'_, '_>
     let stored = s.engine.store.cursor(&s.scope, &ask.stream).await.map_err(|error| s.halt(error))?;
     let cursor = usable(stored, &filter);
     let next = match cursor {
-        Some(cursor) => match changed(s, planner, &cursor).await {
-            Err(halt) if halt.error.kind() == ErrorKind::CursorExpired => scan(s, planner).await?,
-            other => {
-                let next = other?;
-                // A scan looks at standing items on its way.
-                due_items(s, planner).await?;
-                next
+        Some(cursor) => {
+            planner.may_repeat = true;
+            match changed(s, planner, &cursor).await {
+                Err(halt) if halt.error.kind() == ErrorKind::CursorExpired => scan(s, planner).await?,
+                other => other?,
             }
-        },
+        }
         None => {
             // Other settings, or the first time: what was left out before is decided again.
             planner.decide_standing = true;
             scan(s, planner).await?
         }
     };
+    due_items(s, planner).await?;
     planner.finish().await?;
     let at = s.now();
     Ok(next.map(|cursor| Change::Cursor { stream: ask.stream.clone(), cursor: Some(StoredCursor { cursor, filter, at }) }))
@@ -135,6 +134,9 @@ async fn scan(s: &Session<'_>, planner: &mut Planner<'_, '_>) -> Result<Option<C
                     }
                 }
                 missing_records(s, planner, rest).await?;
+                if cursor.is_none() {
+                    deleted_items(s, planner).await?;
+                }
                 return Ok(cursor);
             }
         }
@@ -148,6 +150,24 @@ async fn missing_records(s: &Session<'_>, planner: &mut Planner<'_, '_>, ids: Ve
     }
     let locals = read_ids(s, planner.ask, &ids).await?;
     planner.take(locals, Why::Changed).await
+}
+
+/// Standing items of records without a link that a host without a change feed has deleted: nothing else would tell.
+async fn deleted_items(s: &Session<'_>, planner: &mut Planner<'_, '_>) -> Result<(), Halt> {
+    let name = &planner.ask.resource.name;
+    let mut after: Option<(sync_core::ResourceName, LocalId)> = None;
+    loop {
+        s.check_cancel()?;
+        s.keep_lease().await?;
+        let place = after.as_ref().map(|(resource, local)| (resource, local));
+        let items = s.engine.store.items(&s.scope, place, s.engine.config.page).await.map_err(|error| s.halt(error))?;
+        let Some(last) = items.last() else { return Ok(()) };
+        after = Some((last.resource.clone(), last.local.clone()));
+        let ids: Vec<LocalId> = items.into_iter().filter(|item| item.resource == *name).map(|item| item.local).collect();
+        let mut locals = read_ids(s, planner.ask, &ids).await?;
+        locals.retain(|local| local.state == LocalState::Deleted);
+        planner.take(locals, Why::Due).await?;
+    }
 }
 
 /// Standing items whose time has come, whose question was answered, or whose side effect was granted.
@@ -166,7 +186,7 @@ async fn due_items(s: &Session<'_>, planner: &mut Planner<'_, '_>) -> Result<(),
             .map_err(|error| s.halt(error))?;
         let Some(last) = items.last() else { return Ok(()) };
         after = Some(last.local.clone());
-        let ids: Vec<LocalId> = items.into_iter().map(|item| item.local).filter(|id| !planner.was_taken(id)).collect();
+        let ids: Vec<LocalId> = items.into_iter().map(|item| item.local).collect();
         let locals = read_ids(s, planner.ask, &ids).await?;
         planner.take(locals, Why::Due).await?;
     }

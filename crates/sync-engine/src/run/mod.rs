@@ -2,6 +2,7 @@
 
 mod apply;
 mod ask;
+mod base;
 mod call;
 mod finish;
 mod gate;
@@ -75,7 +76,10 @@ pub(crate) async fn run(engine: &Inner, input: RunInput<'_>) -> SyncResult {
     };
     let installation = match store.installation().await {
         Ok(installation) => installation,
-        Err(error) => return refused(error),
+        Err(error) => {
+            let _ = store.release(&lease).await;
+            return refused(error);
+        }
     };
     let account = input.connection.account.clone().unwrap_or_else(|| AccountId::from_static(""));
     let mut session = Session::new(engine, input, &ask, account, run, installation, lease, asked_at);
@@ -172,6 +176,7 @@ async fn steps(s: &Session<'_>, end: &mut End) -> Result<(), Halt> {
             continue;
         }
         let mut planner = Planner::new(s, ask, seq, observed.has_seen);
+        planner.saw_all = observed.saw_all;
         let planned = match &s.ask.items {
             None => local::plan_resource(s, &mut planner).await.map(|cursor| cursors.extend(cursor)),
             Some(items) => {
@@ -200,7 +205,7 @@ async fn steps(s: &Session<'_>, end: &mut End) -> Result<(), Halt> {
     if !end.passed.as_ref().is_some_and(|passed| passed.apply) {
         return Ok(());
     }
-    let in_use = total > 0 || !gate::needs_approval(s);
+    let in_use = total > 0 || !gate::needs_approval(&s.input);
     if total > 0 {
         s.commit(gate::approved(s).await?.into_iter().collect()).await?;
         apply::apply(s, &mut seq).await?;
@@ -208,6 +213,9 @@ async fn steps(s: &Session<'_>, end: &mut End) -> Result<(), Halt> {
     // Cursors move last, over ranges of which every item is applied or recorded.
     if in_use && s.ask.items.is_none() && end.failed.is_empty() && end.blocked.is_empty() {
         cursors.extend(observed.cursors);
+        if s.ask.resources.iter().all(|ask| ask.is_whole) {
+            cursors.push(observe::settled_in(s));
+        }
         s.commit(cursors).await?;
     }
     Ok(())

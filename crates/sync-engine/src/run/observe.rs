@@ -10,7 +10,7 @@ use sync_core::{
 
 use super::{ask::ResourceAsk, halt::Halt, session::Session};
 use crate::{
-    Change, LinkState, ProgressEvent, Seen, StoredCursor, Suppression,
+    Change, Link, LinkState, ProgressEvent, Seen, StoredCursor, Suppression,
     store::{remote_stream, usable},
 };
 
@@ -23,6 +23,8 @@ pub(crate) struct Observed {
     pub(crate) n_records: u64,
     /// True when the scratch holds something to match with.
     pub(crate) has_seen: bool,
+    /// True when a feed was read from its start: what it did not show is not there.
+    pub(crate) saw_all: bool,
     /// Containers that are no longer synced to, with their live links.
     pub(crate) left_behind: BTreeMap<ContainerId, u64>,
 }
@@ -44,14 +46,67 @@ pub(crate) async fn observe(s: &Session<'_>) -> Result<Observed, Halt> {
             }
         }
         // What people refused where we were before is read before the first write to where we go now.
-        if current.iter().any(|container| !s.input.connection.approved.contains(container.as_str())) {
+        if !is_settled_in(s).await? {
             containers.splice(0..0, observed.left_behind.keys().cloned().map(Some));
         }
         for container in &containers {
-            read_feed(s, feed, container.as_ref(), &mut observed).await?;
+            let is_left = container.as_ref().is_some_and(|container| !current.contains(container));
+            read_feed(s, feed, container.as_ref(), is_left, &mut observed).await?;
         }
     }
     Ok(observed)
+}
+
+/// The row that tells where the last complete run went to.
+pub(crate) const SETTLED_IN: &str = "settled-in";
+
+/// True when a run went through to its end where this one goes to: the first sync there is over, and refusals of where we
+/// were before have been read.
+pub(crate) async fn is_settled_in(s: &Session<'_>) -> Result<bool, Halt> {
+    let stored = s.engine.store.cursor(&s.scope, SETTLED_IN).await.map_err(|error| s.halt(error))?;
+    Ok(stored.is_some_and(|stored| stored.filter == where_to(s)))
+}
+
+/// The change that remembers where this run went to.
+pub(crate) fn settled_in(s: &Session<'_>) -> Change {
+    let stored = StoredCursor { cursor: Cursor::from_static(""), filter: where_to(s), at: s.now() };
+    Change::Cursor { stream: SETTLED_IN.to_owned(), cursor: Some(stored) }
+}
+
+fn where_to(s: &Session<'_>) -> String {
+    let mut hash = Hash::start();
+    hash.text(s.account.as_str());
+    for feed in s.input.descriptor.feeds {
+        for container in s.input.handler.containers(feed) {
+            hash.text(container.as_ref().map_or("", |container| container.as_str()));
+        }
+    }
+    hash.finish().to_string()
+}
+
+/// Links by remote id in one container. The same id may mean the same person in two audiences.
+pub(crate) async fn links_at(
+    s: &Session<'_>,
+    ask: &ResourceAsk,
+    container: Option<&ContainerId>,
+    ids: &[RemoteId],
+) -> Result<Vec<Option<Link>>, Halt> {
+    let name = &ask.resource.name;
+    let mut links = s.engine.store.links_by_remote(&s.scope, &s.account, name, ids).await.map_err(|error| s.halt(error))?;
+    let Some(container) = container else { return Ok(links) };
+    for (link, id) in links.iter_mut().zip(ids) {
+        let is_elsewhere = link.as_ref().is_some_and(|link| link.container.as_ref() != Some(container));
+        if is_elsewhere {
+            let all = s.engine.store.links_of(&s.scope, id.as_str()).await.map_err(|error| s.halt(error))?;
+            *link = all.into_iter().find(|link| {
+                link.account == s.account
+                    && link.resource == *name
+                    && link.remote.as_ref() == Some(id)
+                    && link.container.as_ref() == Some(container)
+            });
+        }
+    }
+    Ok(links)
 }
 
 /// The digest of what a cursor was made with.
@@ -67,6 +122,7 @@ async fn read_feed(
     s: &Session<'_>,
     feed: &'static Feed,
     container: Option<&ContainerId>,
+    is_left: bool,
     observed: &mut Observed,
 ) -> Result<(), Halt> {
     let stream = remote_stream(feed.name, container);
@@ -94,6 +150,8 @@ async fn read_feed(
                 is_full = true;
                 continue;
             }
+            // What was left behind and is gone has nothing more to tell.
+            Err(error) if is_left && matches!(error.kind(), ErrorKind::Config | ErrorKind::NotFound) => return Ok(()),
             Err(error) => return Err(s.halt(error)),
         };
         is_full |= page.complete == Complete::Full;
@@ -113,6 +171,7 @@ async fn read_feed(
             Next::Done(cursor) => {
                 let at = s.now();
                 observed.cursors.push(Change::Cursor { stream, cursor: Some(StoredCursor { cursor, filter, at }) });
+                observed.saw_all |= is_full && !is_left;
                 if is_full && !s.is_dry() {
                     for ask in s.ask.resources.iter().filter(|ask| feed.covers.contains(&ask.resource.name)) {
                         confirm_unseen(s, ask, container).await?;
@@ -148,12 +207,7 @@ async fn take_page(
     for (idx, remotes) in by_resource {
         let Some(ask) = s.ask.resources.get(idx) else { continue };
         let ids: Vec<RemoteId> = remotes.iter().map(|remote| remote.id.clone()).collect();
-        let links = s
-            .engine
-            .store
-            .links_by_remote(&s.scope, &s.account, &ask.resource.name, &ids)
-            .await
-            .map_err(|error| s.halt(error))?;
+        let links = links_at(s, ask, container, &ids).await?;
         let writes = consent_changes(s, ask.resource, container, &remotes, &links).await?;
         let mut seen = Vec::new();
         for (remote, link) in remotes.into_iter().zip(links) {
@@ -216,7 +270,10 @@ pub(crate) async fn consent_changes(
         let at: Timestamp = consent.at.or(remote.changed_at).unwrap_or_else(|| s.now());
         let is_refusal = consent.state <= ConsentState::Denied;
         let is_news = if is_refusal {
-            suppression.as_ref().is_none_or(|known| known.state > consent.state)
+            // Refused again after signing up again in between: the list must know the later time.
+            suppression.as_ref().is_none_or(|known| {
+                known.state > consent.state || (known.at < at && before.is_none_or(|before| before > ConsentState::Denied))
+            })
         } else {
             // Confirmed, or taken back by the person.
             consent.state == ConsentState::Granted
@@ -285,12 +342,7 @@ async fn confirm_gone(
     ids: &[RemoteId],
 ) -> Result<(), Halt> {
     for chunk in ids.chunks(ask.resource.find_max.max(1)) {
-        let links = s
-            .engine
-            .store
-            .links_by_remote(&s.scope, &s.account, &ask.resource.name, chunk)
-            .await
-            .map_err(|error| s.halt(error))?;
+        let links = links_at(s, ask, container, chunk).await?;
         let mut live: Vec<_> = links.into_iter().flatten().filter(|link| link.state == LinkState::Live).collect();
         live.retain(|link| container.is_none() || link.container.as_ref() == container);
         let asked: Vec<RemoteId> = live.iter().filter_map(|link| link.remote.clone()).collect();
@@ -313,7 +365,7 @@ async fn confirm_gone(
             link.state = LinkState::Gone;
             let local = link.local.clone();
             changes.push(Change::PutLink(link));
-            changes.extend(super::questions::gone_there(s, ask, &local).await?);
+            changes.extend(super::questions::gone_there(s, ask, &local, false).await?);
         }
         s.commit(changes).await?;
     }

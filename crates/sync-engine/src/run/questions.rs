@@ -154,8 +154,14 @@ pub(crate) async fn ambiguous(
 }
 
 /// The question what to do about a record whose counterpart was deleted there.
-pub(crate) async fn gone_there(s: &Session<'_>, ask: &ResourceAsk, local: &LocalId) -> Result<Vec<Change>, Halt> {
-    let question = id(s, ask, code::GONE_THERE, local.as_str());
+///
+/// `is_answered`: the question that stands was answered, and it is gone all the same; that is another question.
+pub(crate) async fn gone_there(
+    s: &Session<'_>,
+    ask: &ResourceAsk,
+    local: &LocalId,
+    is_answered: bool,
+) -> Result<Vec<Change>, Halt> {
     let label = labels(s, ask, std::slice::from_ref(local)).await.pop().unwrap_or_default();
     let standing = s
         .engine
@@ -165,6 +171,12 @@ pub(crate) async fn gone_there(s: &Session<'_>, ask: &ResourceAsk, local: &Local
         .map_err(|error| s.halt(error))?
         .pop()
         .flatten();
+    let open = standing
+        .as_ref()
+        .filter(|item| !is_answered && item.outcome.code == code::GONE_THERE)
+        .and_then(|item| item.question.clone());
+    // A new one each time: an answer given before was about another deletion.
+    let question = open.unwrap_or_else(|| id(s, ask, code::GONE_THERE, &format!("{local}:{}", s.run)));
     let outcome =
         Outcome::new(OutcomeKind::Question, code::GONE_THERE, format!("it was deleted in {}", s.input.descriptor.name))
             .remedy(Owner::EndUserData, "Answer the question; until then nothing is written for it.");

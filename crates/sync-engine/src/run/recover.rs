@@ -2,7 +2,7 @@
 //! writes; operations that an interrupted run began are finished.
 
 use jiff::Timestamp;
-use sync_core::{Outcome, OutcomeKind, Owner, Safety, code};
+use sync_core::{Facts, LocalId, Outcome, OutcomeKind, Owner, Prepare, Prepared, Safety, code};
 
 use super::{
     apply, call,
@@ -22,7 +22,8 @@ pub(crate) struct Unsettled {
 pub(crate) async fn recover(s: &Session<'_>) -> Result<Unsettled, Halt> {
     let mut unsettled = Unsettled::default();
     let calls = s.engine.store.open_calls(&s.scope).await.map_err(|error| s.halt(error))?;
-    for row in calls {
+    // Another account's calls sleep until it is connected again.
+    for row in calls.into_iter().filter(|row| row.account == s.account) {
         let settle = s.settle(match row.safety {
             Safety::Key { settle, .. } | Safety::LookUp { settle } => Some(settle),
             _ => None,
@@ -57,17 +58,22 @@ async fn recover_call(s: &Session<'_>, row: CallRow) -> Result<(), Halt> {
         Safety::Key { lives, .. } => s.now() < later(row.opened_at, lives),
         Safety::LookUp { .. } | Safety::None => false,
     };
-    // The plan it was made from must be there in full: the same members in the same order under the same key.
+    // The plan it was made from must be there in full (the same members in the same order under the same key), and must
+    // mean the same under today's settings and grants: nobody's one-time grant lives on in a recovery.
     if may_repeat && parts.len() == row.parts.len() && !parts.is_empty() {
-        s.facts().await?;
-        let sent = call::resend(s, resource_idx, row, parts).await?;
-        return make_due(s, resource_idx, &sent.again).await;
+        let facts = s.facts().await?;
+        if parts.iter().all(|part| still_holds(s, &facts, part)) {
+            let sent = call::resend(s, resource_idx, row, parts).await?;
+            return make_due(s, resource_idx, &sent.again).await;
+        }
     }
     let Some(ask) = s.ask.resources.get(resource_idx) else { return Ok(()) };
     let mut changes = vec![Change::CloseCall(row.key.clone())];
     for part in &parts {
         let operation = &part.operation;
-        changes.push(Change::Part(PartRow { run: row.run.clone(), seq: part.seq, part_idx: None, state: PartState::Held }));
+        for part_idx in [Some(part.part_idx), None] {
+            changes.push(Change::Part(PartRow { run: row.run.clone(), seq: part.seq, part_idx, state: PartState::Held }));
+        }
         let link = s
             .engine
             .store
@@ -108,28 +114,44 @@ async fn recover_call(s: &Session<'_>, row: CallRow) -> Result<(), Halt> {
 
 /// Operations whose first parts are done go on where they stopped.
 async fn finish_begun(s: &Session<'_>) -> Result<(), Halt> {
-    let runs = s.engine.store.runs(&s.scope, None, 2).await.map_err(|error| s.halt(error))?;
-    let Some(last) = runs.into_iter().find(|run| run.id != s.run && !run.request.dry_run) else { return Ok(()) };
-    if last.state == RunState::Done {
-        return Ok(());
-    }
-    for resource_idx in 0..s.ask.resources.len() {
-        let Some(ask) = s.ask.resources.get(resource_idx) else { continue };
-        let stages =
-            s.engine.store.ready_stages(&s.scope, &last.id, &ask.resource.name).await.map_err(|error| s.halt(error))?;
-        if stages.iter().any(|stage| *stage > 0) {
-            s.facts().await?;
-            let again = apply::drain(s, resource_idx, &last.id, Some(1)).await?;
-            make_due(s, resource_idx, &again).await?;
+    let runs = s.engine.store.runs(&s.scope, None, LOOK_BACK).await.map_err(|error| s.halt(error))?;
+    // Those that ended early, the newest first; what came before the last one that went through was settled by it.
+    let early =
+        runs.into_iter().filter(|run| run.id != s.run && !run.request.dry_run).take_while(|run| run.state != RunState::Done);
+    for run in early {
+        for resource_idx in 0..s.ask.resources.len() {
+            let Some(ask) = s.ask.resources.get(resource_idx) else { continue };
+            let stages =
+                s.engine.store.ready_stages(&s.scope, &run.id, &ask.resource.name).await.map_err(|error| s.halt(error))?;
+            if stages.iter().any(|stage| *stage > 0) {
+                s.facts().await?;
+                let again = apply::drain(s, resource_idx, &run.id, Some(1)).await?;
+                make_due(s, resource_idx, &again).await?;
+            }
         }
     }
     Ok(())
 }
 
-async fn make_due(s: &Session<'_>, resource_idx: usize, ids: &[sync_core::LocalId]) -> Result<(), Halt> {
+/// How many runs back begun operations are looked for.
+const LOOK_BACK: usize = 10;
+
+/// True when a part is what preparing its operation makes of it today, and nothing that it sets off lacks a grant.
+pub(crate) fn still_holds(s: &Session<'_>, facts: &Facts, part: &ReadyPart) -> bool {
+    match s.input.handler.prepare(Prepare::new(facts, &s.grants, &part.operation)) {
+        Ok(Prepared::Parts(parts)) => parts.get(part.part_idx as usize).is_some_and(|today| {
+            today.group == part.part.group
+                && today.stage == part.part.stage
+                && today.effects.iter().all(|effect| s.grants.allow(*effect))
+        }),
+        _ => false,
+    }
+}
+
+async fn make_due(s: &Session<'_>, resource_idx: usize, ids: &[(LocalId, call::Again)]) -> Result<(), Halt> {
     let Some(ask) = s.ask.resources.get(resource_idx) else { return Ok(()) };
     let mut changes = Vec::new();
-    for id in ids {
+    for (id, _) in ids {
         let outcome = Outcome::new(OutcomeKind::Pending, code::UNSETTLED, "it is looked up now").until(s.now());
         changes.extend(s.settle_item(Settled::new(&ask.resource.name, id, outcome)));
     }

@@ -134,3 +134,11 @@ pub(crate) fn line(cause: &Cause, label: Option<&str>, nouns: (&str, &str)) -> S
     }
     line
 }
+
+/// The same without what belongs to the record: its label and the provider's words.
+pub(crate) fn plain_line(cause: &Cause, nouns: (&str, &str)) -> String {
+    let mut outcome = cause.outcome.clone();
+    outcome.provider_message = None;
+    let bare = Cause { resource: cause.resource.clone(), outcome, count: cause.count, example: cause.example.clone() };
+    line(&bare, None, nouns)
+}

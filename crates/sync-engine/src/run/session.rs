@@ -54,7 +54,7 @@ impl<'a> Session<'a> {
         let until = later(asked_at, lease_length(engine, &input));
         let mut grants: Vec<String> = input.options.grants.iter().map(str::to_owned).collect();
         // Standing grants never apply to first syncs.
-        if input.connection.status == ConnectionStatus::Active {
+        if input.connection.status == ConnectionStatus::Active && !super::gate::needs_approval(&input) {
             grants.extend(input.connection.standing_grants.iter().map(|grant| grant.effect.clone()));
         }
         Self {
@@ -206,7 +206,19 @@ impl<'a> Session<'a> {
 
     /// Records what became of an item: counts it, and returns the changes that make it history, and standing or not.
     pub(crate) fn settle_item(&self, settled: Settled<'_>) -> Vec<Change> {
-        let Settled { resource, local, remote, outcome, key, hash, standing, needs_grant, question, look_again } = settled;
+        let Settled {
+            resource,
+            local,
+            remote,
+            outcome,
+            key,
+            hash,
+            standing,
+            needs_grant,
+            question,
+            look_again,
+            keep_standing,
+        } = settled;
         let is_news = !standing.is_some_and(|item| item.outcome.code == outcome.code && item.outcome.kind == outcome.kind);
         {
             let mut report = self.report();
@@ -226,7 +238,9 @@ impl<'a> Session<'a> {
         }
         let now = self.now();
         let mut changes = Vec::with_capacity(2);
-        if outcome.kind.is_settled() && look_again {
+        if keep_standing && (standing.is_some() || outcome.kind.is_settled()) {
+            // A partial sync says nothing about what stands of the whole.
+        } else if outcome.kind.is_settled() && look_again {
             let pending = Outcome::new(OutcomeKind::Pending, code::UNSETTLED, "it may have changed while its call was open")
                 .until(now);
             changes.push(Change::PutItem(Item {
@@ -304,6 +318,8 @@ pub(crate) struct Settled<'a> {
     pub(crate) question: Option<sync_core::QuestionId>,
     /// True when the record must be compared once more, although this is in order.
     pub(crate) look_again: bool,
+    /// True when only a part of the record was synced.
+    pub(crate) keep_standing: bool,
 }
 
 impl<'a> Settled<'a> {
@@ -319,6 +335,7 @@ impl<'a> Settled<'a> {
             needs_grant: None,
             question: None,
             look_again: false,
+            keep_standing: false,
         }
     }
 }

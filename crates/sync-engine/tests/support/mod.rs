@@ -106,6 +106,8 @@ pub struct Shop {
     pub rows: Mutex<BTreeMap<LocalId, Record>>,
     log: Mutex<Vec<LocalId>>,
     pub has_feed: bool,
+    /// Records that the next look at what changed shows first, as they were before.
+    stale: Mutex<Vec<(LocalId, Record)>>,
     pub facts: Mutex<Vec<ConsentFact>>,
 }
 
@@ -118,6 +120,10 @@ impl Shop {
     pub fn edit(&self, id: &str, edit: impl FnOnce(&mut Record)) {
         edit(self.rows.lock().unwrap().get_mut(&LocalId::new(id)).unwrap());
         self.log.lock().unwrap().push(id.into());
+    }
+
+    pub fn show_first(&self, id: &str, record: Record) {
+        self.stale.lock().unwrap().push((id.into(), record));
     }
 
     pub fn delete(&self, id: &str) {
@@ -150,8 +156,22 @@ impl Records for Shop {
     ) -> Result<LocalPage> {
         let end = self.log.lock().unwrap().len();
         let done = LocalNext::Done(self.has_feed.then(|| Cursor::new(end.to_string())));
-        if let LocalFrom::Cursor(cursor) = from {
-            let at: usize = cursor.as_str().parse().unwrap();
+        let stale = std::mem::take(&mut *self.stale.lock().unwrap());
+        if let (LocalFrom::Cursor(cursor), false) = (from, stale.is_empty()) {
+            let show = |(id, mut record): (LocalId, Record)| {
+                record.retain(|field| fields.contains(field));
+                Local { id, version: None, state: LocalState::Live(record) }
+            };
+            let items = stale.into_iter().map(show).collect();
+            return Ok(LocalPage { items, next: LocalNext::More(format!("since:{cursor}").into()) });
+        }
+        let since = match from {
+            LocalFrom::Cursor(cursor) => Some(cursor.as_str()),
+            LocalFrom::Page(token) => token.as_str().strip_prefix("since:"),
+            LocalFrom::Start => None,
+        };
+        if let Some(cursor) = since {
+            let at: usize = cursor.parse().unwrap();
             let ids: BTreeSet<LocalId> = self.log.lock().unwrap()[at..].iter().cloned().collect();
             return Ok(LocalPage { items: ids.iter().map(|id| self.local(id, fields)).collect(), next: done });
         }
@@ -221,6 +241,8 @@ pub struct Letters {
     pub list: Mutex<String>,
     pub shared: Mutex<Option<SharedKey>>,
     pub keys_seen: Mutex<Vec<String>>,
+    /// Only records with this tag go.
+    pub only: Mutex<Option<String>>,
 }
 
 impl Letters {
@@ -275,6 +297,12 @@ impl SyncHandler for Letters {
             Rules::new(["email", "first_name", "note", "tags", "consent.email"].into_iter().map(Into::into).collect());
         rules.match_on = vec!["email".into()];
         rules.match_is_proof = true;
+        rules.filter = self
+            .only
+            .lock()
+            .unwrap()
+            .clone()
+            .map(|tag| sync_core::Filter { field: "tags".into(), test: sync_core::FilterTest::AnyOf(vec![tag]) });
         rules.shared_key = self.shared.lock().unwrap().unwrap_or_default();
         rules
     }

@@ -10,9 +10,9 @@ use sync_core::{
 use super::super::{
     ask::ResourceAsk,
     halt::Halt,
-    session::{Session, Settled},
+    session::{Session, Settled, later},
 };
-use super::{Batch, Sent, hold};
+use super::{Again, Batch, Sent, hold};
 use crate::{Link, LinkState, ReadyPart};
 
 /// Reads what the parts need just before writing: links, fresh versions, references.
@@ -58,14 +58,14 @@ pub(super) async fn assemble<'a>(
                 if known.is_some() && remote.version.as_ref() != known {
                     // It changed there since it was planned.
                     held.extend(hold(&part, run));
-                    sent.again.push(part.operation.local.clone());
+                    sent.again.push((part.operation.local.clone(), Again::Moved));
                     continue;
                 }
                 Some(remote)
             }
             Some(Found::Absent | Found::Gone) if part.operation.verb != Verb::Remove => {
                 held.extend(hold(&part, run));
-                sent.again.push(part.operation.local.clone());
+                sent.again.push((part.operation.local.clone(), Again::Moved));
                 continue;
             }
             _ => None,
@@ -80,12 +80,10 @@ pub(super) async fn assemble<'a>(
             None => {
                 let outcome =
                     Outcome::new(OutcomeKind::Blocked, code::BLOCKED, "a record that it refers to isn't there yet")
-                        .remedy(Owner::Nobody, "It goes once that record is there.");
+                        .remedy(Owner::Nobody, "It goes once that record is there.")
+                        .until(later(s.now(), s.engine.config.retry_after));
                 held.extend(hold(&part, run));
-                held.extend(s.settle_item(Settled {
-                    hash: part.hash,
-                    ..Settled::new(&ask.resource.name, &part.operation.local, outcome)
-                }));
+                held.extend(s.settle_item(Settled { ..Settled::new(&ask.resource.name, &part.operation.local, outcome) }));
             }
         }
     }

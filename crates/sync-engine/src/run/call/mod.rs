@@ -17,7 +17,7 @@ use self::{
 use super::{
     ask::ResourceAsk,
     halt::Halt,
-    session::{Session, Settled, later},
+    session::{Session, Settled},
 };
 use crate::{CallRow, Change, Item, Link, PartRow, PartState, ReadyPart};
 
@@ -25,9 +25,18 @@ use crate::{CallRow, Change, Item, Link, PartRow, PartState, ReadyPart};
 #[derive(Debug, Default)]
 pub(crate) struct Sent {
     /// Records to plan again.
-    pub(crate) again: Vec<LocalId>,
+    pub(crate) again: Vec<(LocalId, Again)>,
     /// The same parts in smaller calls, since the call was refused as a whole.
     pub(crate) split: Vec<Vec<ReadyPart>>,
+}
+
+/// Why a record is planned again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// It changed there since it was read.
+    Moved,
+    /// Its id, name or address is taken there.
+    Taken,
 }
 
 /// Parts of one call, with what they need.
@@ -57,8 +66,10 @@ pub(crate) async fn send(s: &Session<'_>, resource_idx: usize, run: &RunId, part
         parts: batch.parts.iter().map(|part| (part.seq, part.part_idx)).collect(),
         digest: digest(&batch.parts),
         safety: batch.safety(),
+        account: s.account.clone(),
         opened_at: now,
-        not_after: later(now, s.call_timeout()),
+        // The exchange may wait for a budget or try again until then.
+        not_after: s.context().deadline,
     };
     let mut changes: Vec<Change> = Vec::with_capacity(batch.parts.len() + 1);
     changes.push(Change::OpenCall(row.clone()));
@@ -88,20 +99,21 @@ pub(crate) async fn resend(s: &Session<'_>, resource_idx: usize, row: CallRow, p
     for part in &parts {
         refs.push(references(s, &part.operation.fields).await?.unwrap_or_default());
     }
-    let not_after = later(s.now(), s.call_timeout());
-    let row = CallRow { not_after, ..row };
+    let row = CallRow { not_after: s.context().deadline, ..row };
     s.commit(vec![Change::OpenCall(row.clone())]).await?;
     transmit(s, Batch { ask, run: &run, parts, links, fresh, refs, is_resend: true }, row, Sent::default()).await
 }
 
-fn hold(part: &ReadyPart, run: &RunId) -> [Change; 1] {
-    [Change::Part(PartRow { run: run.clone(), seq: part.seq, part_idx: None, state: PartState::Held })]
+/// The part, answered or never sent, and all others of its operation that did not go yet.
+pub(crate) fn hold(part: &ReadyPart, run: &RunId) -> [Change; 2] {
+    let row = |part_idx| PartRow { run: run.clone(), seq: part.seq, part_idx, state: PartState::Held };
+    [Change::Part(row(Some(part.part_idx))), Change::Part(row(None))]
 }
 
 /// The call could not even be written down: its records are planned again.
 async fn not_sent(s: &Session<'_>, batch: &Batch<'_>, mut sent: Sent) -> Result<Sent, Halt> {
     s.commit(batch.parts.iter().flat_map(|part| hold(part, batch.run)).collect()).await?;
-    sent.again.extend(batch.parts.iter().map(|part| part.operation.local.clone()));
+    sent.again.extend(batch.parts.iter().map(|part| (part.operation.local.clone(), Again::Moved)));
     Ok(sent)
 }
 

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use sync_core::{
-    Error, Outcome, OutcomeKind, Receipt, Record, Remote, RemoteId, RemoteState, Safety, Value, Verb, Version, code,
-};
+use sync_core::{Error, Outcome, OutcomeKind, Receipt, Remote, RemoteId, RemoteState, Safety, Value, Verb, Version, code};
 
-use super::super::session::{Session, Settled, later};
-use super::{Batch, Sent, hold};
+use super::super::{
+    base::{Agreed, next_base},
+    session::{Session, Settled, later},
+};
+use super::{Again, Batch, Sent, hold};
 use crate::{Base, CallRow, Change, Item, Link, LinkState, PartRow, PartState, ReadyPart};
 
 /// One receipt becomes changes of the store.
@@ -33,6 +34,7 @@ pub(super) fn record(
             standing,
             needs_grant,
             look_again: batch.is_resend,
+            keep_standing: !batch.ask.is_whole,
             ..Settled::new(name, &operation.local, outcome)
         })
     };
@@ -72,12 +74,12 @@ pub(super) fn record(
         }
         Receipt::Moved => {
             changes.extend(hold(part, batch.run));
-            sent.again.push(operation.local.clone());
+            sent.again.push((operation.local.clone(), Again::Moved));
         }
         Receipt::Taken(_) => {
             undo_open(changes);
             changes.extend(hold(part, batch.run));
-            sent.again.push(operation.local.clone());
+            sent.again.push((operation.local.clone(), Again::Taken));
         }
         Receipt::Refused(error) => {
             undo_open(changes);
@@ -131,11 +133,10 @@ pub(super) fn done_link(
         .or_else(|| before.and_then(|base| base.version.clone()));
     let is_removed = operation.verb == Verb::Remove;
     let (base, hash) = if is_last && !is_removed {
-        let local = merged(before.map(|base| &base.local), &operation.fields);
-        let shown = after.map(|after| after.fields).filter(|fields| !fields.is_empty());
-        // What the answer shows replaces what we sent; what it doesn't show is as we sent it.
-        let remote = shown.map(|shown| merged(Some(&local), &shown)).filter(|remote| *remote != local);
-        (Some(Base { local, remote, version, state, native, mapping: batch.ask.rules.mapping.clone() }), part.hash)
+        let shown = after.as_ref().map(|after| &after.fields).filter(|fields| !fields.is_empty());
+        let matched = operation.before.as_ref().map(|before| &before.fields);
+        let agreed = Agreed { fields: &operation.fields, shown, matched, version, state, native };
+        (Some(next_base(batch.ask, before, agreed)), part.hash)
     } else {
         (before.cloned().map(|base| Base { version, ..base }), None)
     };
@@ -152,14 +153,6 @@ pub(super) fn done_link(
         base,
         call: None,
     }
-}
-
-pub(super) fn merged(base: Option<&Record>, over: &Record) -> Record {
-    let mut record = base.cloned().unwrap_or_default();
-    for (field, value) in over.iter() {
-        record.set(field.clone(), value.clone());
-    }
-    record
 }
 
 /// A newer opt-in was carried out, so the refusal before it counts no more: the person is asked to confirm.

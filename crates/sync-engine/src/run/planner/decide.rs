@@ -3,13 +3,14 @@
 use sync_core::{Operation, Outcome, OutcomeKind, Owner, Prepare, Prepared, Reason, Record, Remote, Skip, Verb, code};
 
 use super::super::{
+    base::{Agreed, next_base},
     halt::Halt,
     questions::{self, answer},
     session::Settled,
 };
-use super::{Candidate, Planner};
+use super::{Candidate, Planner, fingerprint};
 use crate::{
-    Base, Change, PlannedOp, PlannedPart, ProgressEvent,
+    Change, LinkState, PlannedOp, PlannedPart, ProgressEvent,
     plan::{self, Decision, RemoteSide},
 };
 
@@ -38,6 +39,15 @@ impl Planner<'_, '_> {
                 Chosen::Leave => return self.left_alone(&candidate),
                 Chosen::Nothing => return self.ask_which(&candidate, one).await,
             }
+        }
+        if let Some(holder) = &candidate.held_by {
+            let error = sync_core::Error::new(
+                sync_core::ErrorKind::Taken,
+                format!("its counterpart there belongs to another record ({holder})"),
+            )
+            .with_remedy("Correct the address of one of them; it goes with the next sync.");
+            self.item(&candidate, Outcome::failed(&error), None);
+            return Ok(());
         }
         let mut rules = None;
         if candidate.answer.as_deref() == Some(answer::CREATE)
@@ -71,7 +81,11 @@ impl Planner<'_, '_> {
                 if candidate.answer.as_deref() == Some(answer::LEAVE) {
                     return self.left_alone(&candidate);
                 }
-                let changes = questions::gone_there(s, self.ask, &candidate.id).await?;
+                let mut changes = questions::gone_there(s, self.ask, &candidate.id, candidate.answer.is_some()).await?;
+                // From now on the link says so too, so that an answer finds it as it is.
+                if let Some(link) = candidate.link.clone().filter(|link| link.state == LinkState::Live) {
+                    changes.push(Change::PutLink(crate::Link { state: LinkState::Gone, ..link }));
+                }
                 self.push(changes);
             }
             Decision::Remote(operation) => self.operation(&candidate, *operation).await?,
@@ -113,7 +127,7 @@ impl Planner<'_, '_> {
                 "its record isn't there yet, and only a part of it was asked for",
             )
             .remedy(Owner::Nobody, format!("Sync all types of {} once.", self.ask.resource.nouns.1));
-            self.item(candidate, outcome, None);
+            self.item_without_hash(candidate, outcome);
             return Ok(());
         }
         let is_link = operation.reason == Reason::Matched && operation.changed.is_empty();
@@ -151,8 +165,15 @@ impl Planner<'_, '_> {
             self.heal(candidate, operation.fields);
             return Ok(());
         }
-        self.count(&operation, &parts, 1);
         self.seq += 1;
+        if !self.is_again {
+            self.count(&operation, &parts, true);
+        } else if parts.is_empty() {
+            self.again_links += 1;
+        }
+        if self.may_repeat {
+            self.planned.insert(fingerprint(&operation.local), self.seq);
+        }
         let moves_key = matches!(operation.reason, Reason::Matched | Reason::NewHere)
             || self.ask.rules.match_on.first().is_some_and(|field| operation.changed.contains(field));
         self.ops.push(PlannedOp {
@@ -167,7 +188,7 @@ impl Planner<'_, '_> {
     }
 
     /// Counts an operation in the plan, or out of it.
-    pub(super) fn count(&self, operation: &Operation, parts: &[sync_core::Part], n: i64) {
+    pub(super) fn count(&self, operation: &Operation, parts: &[sync_core::Part], is_in: bool) {
         let mut report = self.s.report();
         let planned = &mut report.planned;
         let counts = match operation.verb {
@@ -176,6 +197,7 @@ impl Planner<'_, '_> {
             Verb::Update => &mut planned.updates,
             Verb::Remove => &mut planned.removes,
         };
+        let n = if is_in { 1 } else { -1 };
         let count = counts.entry(operation.resource.clone()).or_default();
         *count = count.saturating_add_signed(n);
         for effect in parts.iter().flat_map(|part| part.effects) {
@@ -185,18 +207,22 @@ impl Planner<'_, '_> {
     }
 
     /// Takes planned operations out of the counts again: their parts are held.
-    pub(crate) fn uncount(&self, row: &crate::PlannedRow) {
-        let mut report = self.s.report();
-        let planned = &mut report.planned;
+    pub(crate) fn uncount(&self, row: &crate::PlannedRow) -> Result<(), Halt> {
+        if self.is_again {
+            return Ok(());
+        }
         let operation = &row.planned.operation;
-        let counts = match operation.verb {
-            _ if row.planned.parts.is_empty() => &mut planned.links,
-            Verb::Create => &mut planned.creates,
-            Verb::Update => &mut planned.updates,
-            Verb::Remove => &mut planned.removes,
-        };
-        let count = counts.entry(operation.resource.clone()).or_default();
-        *count = count.saturating_sub(1);
+        let mut parts = Vec::new();
+        if !row.planned.parts.is_empty() {
+            // The same parts as when it was counted: preparing is deterministic.
+            let facts = self.s.known_facts();
+            if let Ok(Prepared::Parts(again)) = self.s.input.handler.prepare(Prepare::new(&facts, &self.s.grants, operation))
+            {
+                parts = again;
+            }
+        }
+        self.count(operation, &parts, false);
+        Ok(())
     }
 
     /// Nothing to write: the base is brought up to date.
@@ -207,26 +233,33 @@ impl Planner<'_, '_> {
             && !self.s.is_dry()
         {
             let mut link = link.clone();
-            let remote = match &candidate.remote {
-                RemoteSide::Seen(remote) => Some(remote.fields.clone()),
-                _ => link.base.as_ref().map(|base| base.remote.as_ref().unwrap_or(&base.local).clone()),
-            };
             let before = link.base.take();
-            link.base = Some(Base {
-                remote: remote.filter(|remote| *remote != fields),
-                local: fields,
-                version: before.as_ref().and_then(|base| base.version.clone()),
-                state: before.as_ref().map_or(sync_core::RemoteState::Live, |base| base.state.clone()),
-                native: before.and_then(|base| base.native),
-                mapping: self.ask.rules.mapping.clone(),
-            });
+            let face = before.as_ref().map(|base| base.remote.as_ref().unwrap_or(&base.local).clone());
+            // Nothing was written: what is there is as it was, or as it is seen now.
+            let shown = match &candidate.remote {
+                RemoteSide::Seen(remote) => Some(remote.fields.clone()),
+                _ => face.clone(),
+            };
+            link.base = Some(next_base(
+                self.ask,
+                before.as_ref(),
+                Agreed {
+                    fields: &fields,
+                    shown: shown.as_ref(),
+                    matched: None,
+                    version: before.as_ref().and_then(|base| base.version.clone()),
+                    state: before.as_ref().map_or(sync_core::RemoteState::Live, |base| base.state.clone()),
+                    native: before.as_ref().and_then(|base| base.native.clone()),
+                },
+            ));
             link.hash = candidate.hash.filter(|_| self.ask.is_whole);
             self.changes.push(Change::PutLink(link));
         }
     }
 
     pub(super) fn drop_item(&mut self, candidate: &Candidate) {
-        if candidate.item.is_some() && !self.s.is_dry() {
+        // A partial sync says nothing about what stands of the whole.
+        if candidate.item.is_some() && !self.s.is_dry() && self.ask.is_whole {
             self.changes.push(Change::DropItem { resource: self.ask.resource.name.clone(), local: candidate.id.clone() });
         }
     }
@@ -238,6 +271,7 @@ impl Planner<'_, '_> {
             key: candidate.key.clone().filter(|_| outcome.code == code::SHARED_KEY),
             standing: candidate.item.as_ref(),
             needs_grant,
+            keep_standing: !self.ask.is_whole,
             ..Settled::new(&self.ask.resource.name, &candidate.id, outcome)
         });
         self.push(changes);
@@ -247,6 +281,7 @@ impl Planner<'_, '_> {
     pub(super) fn item_without_hash(&mut self, candidate: &Candidate, outcome: Outcome) {
         let changes = self.s.settle_item(Settled {
             standing: candidate.item.as_ref(),
+            keep_standing: !self.ask.is_whole,
             ..Settled::new(&self.ask.resource.name, &candidate.id, outcome)
         });
         self.push(changes);

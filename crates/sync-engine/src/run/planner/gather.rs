@@ -3,12 +3,16 @@
 use std::collections::{HashMap, HashSet};
 
 use sync_core::{
-    ErrorKind, Find, FindBy, Found, Local, LocalId, LocalState, Marker, Matching, NaturalKey, QuestionId, Record, Role,
+    ConsentState, ErrorKind, Find, FindBy, Found, Local, LocalId, LocalState, Marker, Matching, NaturalKey, QuestionId,
+    Record, Role, Value,
 };
 
-use super::super::{halt::Halt, local::default_role};
+use super::super::{halt::Halt, local::default_role, observe::links_at};
 use super::{Candidate, Planner, Why};
-use crate::plan::{self, LocalSide, RemoteSide};
+use crate::{
+    LinkState,
+    plan::{self, LocalSide, RemoteSide},
+};
 
 impl Planner<'_, '_> {
     /// Brings records together with links, standing items and suppressions.
@@ -22,11 +26,11 @@ impl Planner<'_, '_> {
                 LocalState::Live(record) => {
                     let hash = plan::local_hash(&record, &self.ask.rules);
                     match &self.ask.rules.filter {
-                        Some(filter) if !filter.admits(&record) => (LocalSide::OutOfScope, Some(hash)),
+                        Some(filter) if !filter.admits(&record) => (LocalSide::OutOfScope(Some(record)), Some(hash)),
                         _ => (LocalSide::Live(record), Some(hash)),
                     }
                 }
-                LocalState::OutOfScope => (LocalSide::OutOfScope, None),
+                LocalState::OutOfScope => (LocalSide::OutOfScope(None), None),
                 LocalState::Deleted => (LocalSide::Deleted, None),
             };
             let (key, target) = match &side {
@@ -44,6 +48,7 @@ impl Planner<'_, '_> {
                 remote: RemoteSide::Unread,
                 suppression: None,
                 answer: None,
+                held_by: None,
             });
         }
         let ids: Vec<LocalId> = candidates.iter().map(|candidate| candidate.id.clone()).collect();
@@ -65,7 +70,9 @@ impl Planner<'_, '_> {
             let addresses: Vec<String> = candidates
                 .iter()
                 .map(|candidate| match &candidate.side {
-                    LocalSide::Live(record) => record.text(address_field).unwrap_or_default().to_owned(),
+                    LocalSide::Live(record) | LocalSide::OutOfScope(Some(record)) => {
+                        record.text(address_field).unwrap_or_default().to_owned()
+                    }
                     _ => String::new(),
                 })
                 .collect();
@@ -130,7 +137,8 @@ impl Planner<'_, '_> {
             unread
                 && (why == Why::Asked
                     || why == Why::Again
-                    || (self.ask.resource.matching == Matching::Find && is_new(candidate)))
+                    || (self.ask.resource.matching == Matching::Find && is_new(candidate))
+                    || (!self.saw_all && is_new(candidate) && self.refuses(candidate)))
         };
         let by_id: Vec<usize> = indexes(candidates, |candidate| must_look(candidate) && !is_new(candidate));
         for chunk in by_id.chunks(self.ask.resource.find_max.max(1)) {
@@ -162,6 +170,40 @@ impl Planner<'_, '_> {
         }
         if why == Why::Asked || why == Why::Again {
             self.take_consent(candidates).await?;
+        }
+        self.held_by_others(candidates).await
+    }
+
+    /// True for a record that says no: were its address there without a link, it would stay subscribed.
+    fn refuses(&self, candidate: &Candidate) -> bool {
+        let (Some((_, field, _)), LocalSide::Live(record)) = (self.ask.resource.consent, &candidate.side) else {
+            return false;
+        };
+        record.value(field).and_then(Value::as_consent).is_some_and(|consent| consent.state <= ConsentState::Denied)
+    }
+
+    /// Counterparts that were found for records without a link, and that another record is linked with.
+    async fn held_by_others(&self, candidates: &mut [Candidate]) -> Result<(), Halt> {
+        let s = self.s;
+        let found = indexes(candidates, |candidate| {
+            matches!(candidate.remote, RemoteSide::Seen(_))
+                && candidate.link.as_ref().is_none_or(|link| link.remote.is_none())
+        });
+        let remote = |candidate: &Candidate| match &candidate.remote {
+            RemoteSide::Seen(remote) => Some((remote.id.clone(), remote.container.clone())),
+            _ => None,
+        };
+        let places: Vec<_> = found.iter().filter_map(|idx| remote(candidates.get(*idx)?)).collect();
+        let ids: Vec<_> = places.iter().map(|(id, _)| id.clone()).collect();
+        let container = places.first().and_then(|(_, container)| container.clone());
+        let links = links_at(s, self.ask, container.as_ref(), &ids).await?;
+        for (idx, link) in found.into_iter().zip(links) {
+            if let (Some(candidate), Some(link)) = (candidates.get_mut(idx), link)
+                && link.local != candidate.id
+                && link.state == LinkState::Live
+            {
+                candidate.held_by = Some(link.local);
+            }
         }
         Ok(())
     }

@@ -5,7 +5,7 @@ mod decide;
 mod gather;
 mod shared;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use sync_core::{Hash, Local, LocalId, Outcome, OutcomeKind, Target, code};
 
@@ -42,8 +42,16 @@ pub(crate) struct Planner<'s, 'a> {
     pub(crate) seq: u64,
     /// Groups of records with one key, to be resolved when all pages are in.
     groups: BTreeMap<String, HashSet<LocalId>>,
-    /// Records with a standing item that were decided about, so that they are not decided twice when they are due.
-    taken: HashSet<LocalId>,
+    /// Operations of this run by a fingerprint of their record, where a record may be shown more than once.
+    planned: HashMap<u64, u64>,
+    /// True while records may be shown more than once.
+    pub(crate) may_repeat: bool,
+    /// True for records that are planned again in mid-apply: they are no part of the plan that was approved.
+    pub(crate) is_again: bool,
+    /// True when the feed was read from its start in this run: what it did not show is not there.
+    pub(crate) saw_all: bool,
+    /// Operations without a call among those planned again.
+    pub(crate) again_links: u64,
     ops: Vec<PlannedOp>,
     changes: Vec<Change>,
 }
@@ -60,6 +68,8 @@ pub(crate) struct Candidate {
     pub(crate) remote: RemoteSide,
     suppression: Option<Suppression>,
     answer: Option<String>,
+    /// The other record that is linked with the counterpart that was found.
+    held_by: Option<LocalId>,
 }
 
 impl<'s, 'a> Planner<'s, 'a> {
@@ -72,14 +82,14 @@ impl<'s, 'a> Planner<'s, 'a> {
             n_compared: 0,
             seq,
             groups: BTreeMap::new(),
-            taken: HashSet::new(),
+            planned: HashMap::new(),
+            may_repeat: false,
+            is_again: false,
+            saw_all: false,
+            again_links: 0,
             ops: Vec::new(),
             changes: Vec::new(),
         }
-    }
-
-    pub(crate) fn was_taken(&self, id: &LocalId) -> bool {
-        self.taken.contains(id)
     }
 
     fn policy<'p>(&'p self, rules: &'p sync_core::Rules) -> Policy<'p> {
@@ -91,6 +101,11 @@ impl<'s, 'a> Planner<'s, 'a> {
         if locals.is_empty() {
             return Ok(());
         }
+        // Shown twice on one page: the last look counts.
+        let mut seen = HashSet::new();
+        let mut locals: Vec<Local> = locals.into_iter().rev().filter(|local| seen.insert(local.id.clone())).collect();
+        locals.reverse();
+        self.forget_planned(&locals).await?;
         let mut candidates = self.candidates(locals).await?;
         // Standing, unchanged and not due: it was decided, and nothing has changed about it.
         if why == Why::Changed && !self.decide_standing {
@@ -106,9 +121,8 @@ impl<'s, 'a> Planner<'s, 'a> {
             });
         }
         self.leave_unsettled(&mut candidates);
-        let has_item = |candidate: &&Candidate| candidate.item.is_some();
-        self.taken.extend(candidates.iter().filter(has_item).map(|candidate| candidate.id.clone()));
         self.match_remote(&mut candidates, why).await?;
+        self.freed_keys(&candidates).await?;
         self.answers(&mut candidates).await?;
         let shared = self.shared(&candidates).await?;
         for (candidate, is_shared) in candidates.into_iter().zip(shared) {
@@ -118,6 +132,17 @@ impl<'s, 'a> Planner<'s, 'a> {
             self.decide(candidate).await?;
         }
         self.flush().await
+    }
+
+    /// What was planned for records that are looked at again: the later look counts, whatever it comes to.
+    async fn forget_planned(&mut self, locals: &[Local]) -> Result<(), Halt> {
+        if self.planned.is_empty() {
+            return Ok(());
+        }
+        let seqs: Vec<u64> = locals.iter().filter_map(|local| self.planned.get(&fingerprint(&local.id)).copied()).collect();
+        let ids: HashSet<&LocalId> = locals.iter().map(|local| &local.id).collect();
+        self.drop_planned(&seqs, Some(&ids)).await?;
+        Ok(())
     }
 
     /// Records of calls that may still be carried out wait, whatever they are by now; they are compared afterwards.
@@ -139,4 +164,12 @@ impl<'s, 'a> Planner<'s, 'a> {
             }
         }
     }
+}
+
+/// 64 bits of a hash of an id: a hit is compared in full.
+fn fingerprint(id: &LocalId) -> u64 {
+    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    hasher.finish()
 }

@@ -1,6 +1,9 @@
 //! Records that share a key which the provider knows once: families with one address.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 
 use sync_core::{FieldName, LocalId, Outcome, Skip, Value, code};
 
@@ -8,15 +11,36 @@ use super::super::{
     ask::ResourceAsk,
     halt::Halt,
     questions::{self, answer},
+    session::later,
 };
 use super::{Candidate, Planner, Why};
 use crate::{Change, LinkState, plan::LocalSide};
+
+/// When a left-out record is decided again after its address was given up: the run that gives it up must be over.
+const FREED_AFTER: Duration = Duration::from_secs(60);
 
 impl Planner<'_, '_> {
     /// Resolves groups of records that share a key: those that pages brought up, and twins among what was planned.
     pub(crate) async fn finish(&mut self) -> Result<(), Halt> {
         let s = self.s;
-        // A host may show a record twice; the later look counts.
+        let mut after: Option<String> = None;
+        loop {
+            self.keep_going().await?;
+            let twins = s
+                .engine
+                .store
+                .plan_twins(&s.scope, &s.run, &self.ask.resource.name, after.as_deref(), s.engine.config.page)
+                .await
+                .map_err(|error| s.halt(error))?;
+            let Some((last, _)) = twins.last() else { break };
+            after = Some(last.clone());
+            for (key, seqs) in twins {
+                let ids = self.drop_planned(&seqs, None).await?;
+                self.groups.entry(key).or_default().extend(ids);
+            }
+        }
+        self.resolve_groups(Why::Changed).await?;
+        // A member of a group may have been planned by itself before: the later look counts.
         loop {
             let repeats = s
                 .engine
@@ -28,33 +52,60 @@ impl Planner<'_, '_> {
                 break;
             }
             for (_, seqs) in repeats {
-                self.drop_planned(seqs.split_last().map_or(&[], |(_, earlier)| earlier)).await?;
+                self.drop_planned(seqs.split_last().map_or(&[], |(_, earlier)| earlier), None).await?;
             }
         }
-        let mut after: Option<String> = None;
-        loop {
-            let twins = s
-                .engine
-                .store
-                .plan_twins(&s.scope, &s.run, &self.ask.resource.name, after.as_deref(), s.engine.config.page)
-                .await
-                .map_err(|error| s.halt(error))?;
-            let Some((last, _)) = twins.last() else { break };
-            after = Some(last.clone());
-            for (key, seqs) in twins {
-                let ids = self.drop_planned(&seqs).await?;
-                self.groups.entry(key).or_default().extend(ids);
-            }
-        }
+        Ok(())
+    }
+
+    /// Resolves the groups that pages brought up.
+    pub(crate) async fn resolve_groups(&mut self, why: Why) -> Result<(), Halt> {
         for (key, ids) in std::mem::take(&mut self.groups) {
-            // Members of the group that were planned one by one are taken out of the plan again.
-            self.resolve(key, ids.into_iter().collect()).await?;
+            self.keep_going().await?;
+            self.resolve(key, ids.into_iter().collect(), why).await?;
         }
         self.flush().await
     }
 
+    async fn keep_going(&self) -> Result<(), Halt> {
+        self.s.check_cancel()?;
+        self.s.keep_lease().await
+    }
+
+    /// Records that were left out because another has their address are decided again soon after it gives the address up.
+    pub(super) async fn freed_keys(&mut self, candidates: &[Candidate]) -> Result<(), Halt> {
+        let s = self.s;
+        let given_up = |candidate: &&Candidate| {
+            let link = candidate.link.as_ref().filter(|link| link.state == LinkState::Live)?;
+            let key = link.key.clone()?;
+            let keeps = matches!(candidate.side, LocalSide::Live(_)) && candidate.key.as_ref() == Some(&key);
+            (!keeps).then_some((candidate.id.clone(), key))
+        };
+        let freed: Vec<_> = candidates.iter().filter_map(|candidate| given_up(&candidate)).collect();
+        if freed.is_empty() || s.is_dry() {
+            return Ok(());
+        }
+        let keys: Vec<String> = freed.iter().map(|(_, key)| key.clone()).collect();
+        let role = crate::run::local::default_role(s, self.ask);
+        let name = &self.ask.resource.name;
+        let holders =
+            s.engine.store.holders_of_keys(&s.scope, &s.account, name, &role, &keys).await.map_err(|error| s.halt(error))?;
+        let others: Vec<LocalId> = freed
+            .iter()
+            .zip(holders)
+            .flat_map(|((id, _), holders)| holders.into_iter().filter(move |holder| holder != id))
+            .collect();
+        let items = s.engine.store.items_by_local(&s.scope, name, &others).await.map_err(|error| s.halt(error))?;
+        // After this run: the address is free there only once it was given up there too.
+        let due = later(s.now(), FREED_AFTER);
+        for item in items.into_iter().flatten().filter(|item| item.outcome.code == code::SHARED_KEY) {
+            self.changes.push(Change::PutItem(crate::Item { due: Some(due), hash: None, ..item }));
+        }
+        Ok(())
+    }
+
     /// Takes operations out of the plan again; returns their records.
-    async fn drop_planned(&mut self, seqs: &[u64]) -> Result<Vec<LocalId>, Halt> {
+    pub(super) async fn drop_planned(&mut self, seqs: &[u64], of: Option<&HashSet<&LocalId>>) -> Result<Vec<LocalId>, Halt> {
         let s = self.s;
         let mut ids = Vec::new();
         let mut changes = Vec::new();
@@ -62,7 +113,10 @@ impl Planner<'_, '_> {
             let rows =
                 s.engine.store.plan_page(&s.scope, &s.run, seq.saturating_sub(1), 1).await.map_err(|error| s.halt(error))?;
             let Some(row) = rows.into_iter().next().filter(|row| row.planned.seq == *seq) else { continue };
-            self.uncount(&row);
+            if of.is_some_and(|ids| !ids.contains(&row.planned.operation.local)) {
+                continue;
+            }
+            self.uncount(&row)?;
             ids.push(row.planned.operation.local.clone());
             changes.push(Change::DropOperation { run: s.run.clone(), seq: *seq });
         }
@@ -71,13 +125,13 @@ impl Planner<'_, '_> {
     }
 
     /// Decides about records that share one key.
-    async fn resolve(&mut self, key: String, mut ids: Vec<LocalId>) -> Result<(), Halt> {
+    async fn resolve(&mut self, key: String, mut ids: Vec<LocalId>, why: Why) -> Result<(), Halt> {
         ids.sort();
         let s = self.s;
         let locals = crate::run::local::read_ids(s, self.ask, &ids).await?;
         let mut members = self.candidates(locals).await?;
         members.retain(|member| member.key.as_deref() == Some(key.as_str()));
-        self.match_remote(&mut members, Why::Changed).await?;
+        self.match_remote(&mut members, why).await?;
         if members.len() < 2 {
             for member in members {
                 self.decide(member).await?;

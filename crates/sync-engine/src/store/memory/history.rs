@@ -1,7 +1,7 @@
 //! Answers, erasure and retention.
 
 use jiff::Timestamp;
-use sync_core::{Error, ErrorKind, LocalId, Outcome, QuestionId, RemoteId, ResourceName, Result};
+use sync_core::{Error, ErrorKind, LocalId, Outcome, QuestionId, RemoteId, ResourceName, Result, RunId};
 
 use super::super::{Answer, Erased, Pruned, Retention};
 use super::state::{Data, State};
@@ -93,7 +93,8 @@ pub(super) fn prune(state: &mut State, now: Timestamp, retention: &Retention, li
     let mut pruned = Pruned::default();
     for data in state.scopes.values_mut() {
         prune_plans(data, plans, limit, &mut pruned);
-        let old = data.outcomes.iter().filter(|(_, (_, row))| row.at.as_millisecond() < outcomes);
+        let began_ms = |run: &RunId, at_ms| data.runs.get(run).map_or(at_ms, |row| row.started_at.as_millisecond());
+        let old = data.outcomes.iter().filter(|(_, (run, row))| began_ms(run, row.at.as_millisecond()) < outcomes);
         let old: Vec<u64> = old.map(|(number, _)| *number).take(limit.saturating_sub(pruned.outcomes as usize)).collect();
         pruned.outcomes += old.len() as u64;
         old.iter().for_each(|number| drop(data.outcomes.remove(number)));

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sync_core::{CallKey, Hash, Operation, Part, ResourceName, RunId, Safety};
+use sync_core::{AccountId, CallKey, Hash, Operation, Part, ResourceName, RunId, Safety};
 
 /// One operation of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -129,6 +129,8 @@ pub struct CallRow {
     pub digest: String,
     /// What makes it safe.
     pub safety: Safety,
+    /// The account that it went to: another one's calls sleep.
+    pub account: AccountId,
     /// When it was opened.
     pub opened_at: Timestamp,
     /// The last moment at which the provider may have received it.

@@ -1,0 +1,67 @@
+//! The base after something was agreed on: both faces, and of a partial sync only the part.
+
+use sync_core::{Record, RemoteState, Version};
+
+use super::ask::ResourceAsk;
+use crate::Base;
+
+/// What was agreed on.
+pub(crate) struct Agreed<'a> {
+    /// The local record, in full.
+    pub(crate) fields: &'a Record,
+    /// What the provider shows of its record, where it showed anything.
+    pub(crate) shown: Option<&'a Record>,
+    /// The remote face where there is no base: the record that was matched.
+    pub(crate) matched: Option<&'a Record>,
+    pub(crate) version: Option<Version>,
+    pub(crate) state: RemoteState,
+    pub(crate) native: Option<serde_json::Value>,
+}
+
+/// The base that follows from it. Fields that were not asked for stay as they were last agreed on: a sync of tags alone
+/// must not swallow a new name.
+pub(crate) fn next_base(ask: &ResourceAsk, before: Option<&Base>, agreed: Agreed<'_>) -> Base {
+    let face = before.map(|base| base.remote.as_ref().unwrap_or(&base.local)).or(agreed.matched);
+    let (local, mut remote) = if ask.is_whole {
+        let local = merged(before.map(|base| &base.local), agreed.fields);
+        (local.clone(), local)
+    } else {
+        (part(ask, before.map(|base| &base.local), agreed.fields), part(ask, face, agreed.fields))
+    };
+    // What the provider shows replaces what we sent; what it doesn't show is as we sent it.
+    if let Some(shown) = agreed.shown {
+        remote = merged(Some(&remote), shown);
+    }
+    let mapping =
+        if ask.is_whole { ask.rules.mapping.clone() } else { before.map(|base| base.mapping.clone()).unwrap_or_default() };
+    Base {
+        remote: Some(remote).filter(|remote| *remote != local),
+        local,
+        version: agreed.version,
+        state: agreed.state,
+        native: agreed.native,
+        mapping,
+    }
+}
+
+fn part(ask: &ResourceAsk, base: Option<&Record>, over: &Record) -> Record {
+    let mut record = base.cloned().unwrap_or_default();
+    for field in &ask.fields {
+        match over.value(field.as_str()) {
+            Some(value) => record.set(field.clone(), value.clone()),
+            None => {
+                record.remove(field.as_str());
+                &mut record
+            }
+        };
+    }
+    record
+}
+
+fn merged(base: Option<&Record>, over: &Record) -> Record {
+    let mut record = base.cloned().unwrap_or_default();
+    for (field, value) in over.iter() {
+        record.set(field.clone(), value.clone());
+    }
+    record
+}

@@ -1,0 +1,213 @@
+//! Longer histories: what one run leaves for the next.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod support;
+
+use std::time::Duration;
+
+use support::{Fault, World, consent, customer, of, tags};
+use sync_core::{ConsentState, EffectGrants, SharedKey, Stop, Value};
+use sync_engine::{Answer, RunOptions, Store};
+
+async fn synced(ids: &[&str]) -> World {
+    let world = World::new().await;
+    for id in ids {
+        world.shop.put(id, customer(&format!("{id}@example.com")));
+    }
+    assert!(world.approve().await.success);
+    world.calls();
+    world
+}
+
+fn there(world: &World, email: &str, field: &str) -> Option<Value> {
+    world.letters.members.lock().unwrap().get(email).and_then(|member| member.fields.value(field).cloned())
+}
+
+fn state(world: &World, email: &str) -> Option<ConsentState> {
+    there(world, email, "consent.email").and_then(|value| value.as_consent().map(|consent| consent.state))
+}
+
+#[tokio::test]
+async fn a_sync_of_tags_alone_swallows_nothing_else() {
+    let world = synced(&["c1"]).await;
+    world.shop.edit("c1", |record| {
+        record.set("first_name", Value::text("New")).set("tags", tags(&["vip"]));
+        record.set("consent.email", consent(ConsentState::Denied, 1_790_000_000));
+    });
+    let result = world.run(world.request().types(["tags"]), RunOptions::new()).await;
+    assert_eq!(result.synced, 1, "{result:?}");
+    assert_eq!(there(&world, "c1@example.com", "first_name"), Some(Value::text("c1")));
+    assert_eq!(world.sync().await.synced, 1);
+    assert_eq!(there(&world, "c1@example.com", "first_name"), Some(Value::text("New")));
+    assert_eq!(state(&world, "c1@example.com"), Some(ConsentState::Denied));
+}
+
+#[tokio::test]
+async fn a_sync_of_contacts_alone_leaves_the_tags_for_later() {
+    let world = World::new().await;
+    world.shop.put("c0", customer("c0@example.com"));
+    assert!(world.approve().await.success);
+    world.shop.put("c1", customer("c1@example.com").with("tags", tags(&["vip"])));
+    assert_eq!(world.run(world.request().types(["contacts"]), RunOptions::new()).await.synced, 1);
+    assert_eq!(there(&world, "c1@example.com", "tags"), None);
+    assert_eq!(world.sync().await.synced, 1);
+    assert_eq!(there(&world, "c1@example.com", "tags"), Some(tags(&["vip"])));
+}
+
+#[tokio::test]
+async fn who_signed_up_there_again_stays_subscribed_and_a_second_refusal_is_told() {
+    let world = synced(&["c1"]).await;
+    let person = |state, second| {
+        world.letters.person("c1@example.com", |fields| {
+            fields.set("consent.email", consent(state, second));
+        });
+    };
+    person(ConsentState::Denied, 1_750_000_000);
+    world.sync().await;
+    person(ConsentState::Granted, 1_760_000_000);
+    world.sync().await;
+    world.shop.edit("c1", |record| {
+        record.set("first_name", Value::text("Renamed"));
+    });
+    assert_eq!(world.sync().await.synced, 1);
+    assert_eq!(state(&world, "c1@example.com"), Some(ConsentState::Granted));
+    person(ConsentState::Denied, 1_770_000_000);
+    world.sync().await;
+    let told: Vec<_> = world.shop.facts.lock().unwrap().iter().map(|fact| fact.state).collect();
+    assert_eq!(told, [ConsentState::Denied, ConsentState::Granted, ConsentState::Denied]);
+}
+
+#[tokio::test]
+async fn an_interrupted_first_sync_goes_on_without_another_approval() {
+    let world = World::new().await;
+    for i in 0..90 {
+        world.shop.put(&format!("c{i:02}"), customer(&format!("c{i:02}@example.com")));
+    }
+    let plan = world.sync().await.details.unwrap().plan_hash;
+    world.letters.faults.lock().unwrap().push(Fault::Limited);
+    let result = world.run(world.request(), RunOptions::new().approve(plan)).await;
+    assert_eq!(result.details.as_ref().unwrap().stopped, Some(Stop::Later), "{result:?}");
+    let result = world.sync().await;
+    assert!(result.success, "{result:?}");
+    assert_eq!(world.letters.members.lock().unwrap().len(), 90);
+}
+
+#[tokio::test]
+async fn a_record_shown_twice_goes_as_it_was_shown_last() {
+    let world = synced(&["c1"]).await;
+    world.shop.put("c2", customer("c2@example.com"));
+    world.shop.show_first("c2", customer("c2@example.com"));
+    world.shop.edit("c2", |record| {
+        record.set("consent.email", consent(ConsentState::Denied, 1_790_000_000));
+    });
+    let result = world.sync().await;
+    assert_eq!((result.synced, result.details.as_ref().unwrap().skipped.get("no-consent")), (0, Some(&1)), "{result:?}");
+    assert!(!world.letters.members.lock().unwrap().contains_key("c2@example.com"));
+}
+
+#[tokio::test]
+async fn a_new_sibling_does_not_hold_up_the_one_who_is_there() {
+    let world = synced(&["c1"]).await;
+    *world.letters.shared.lock().unwrap() = Some(SharedKey::Oldest);
+    world.shop.edit("c1", |record| {
+        record.set("first_name", Value::text("Renamed"));
+    });
+    world.shop.put("c2", customer("c1@example.com"));
+    let result = world.sync().await;
+    assert_eq!((result.success, result.synced), (true, 1), "{result:?}");
+    let pushed: Vec<_> = world.calls().into_iter().filter(|call| call.starts_with("push")).collect();
+    assert_eq!(pushed, ["push known 1"]);
+}
+
+#[tokio::test]
+async fn a_sibling_gets_the_address_that_is_given_up() {
+    let world = synced(&["c1"]).await;
+    *world.letters.shared.lock().unwrap() = Some(SharedKey::Oldest);
+    world.shop.put("c2", customer("c1@example.com"));
+    assert_eq!(world.sync().await.details.unwrap().skipped.get("shared-key"), Some(&1));
+    world.shop.delete("c1");
+    world.sync().await;
+    world.clock.advance(Duration::from_secs(61));
+    let result = world.sync().await;
+    assert_eq!(of(&result, "created"), 1, "{result:?}");
+}
+
+#[tokio::test]
+async fn another_audience_has_its_own_consent_and_its_own_first_plan() {
+    let world = synced(&["c1", "c2"]).await;
+    world.letters.person("c1@example.com", |fields| {
+        fields.set("consent.email", consent(ConsentState::Denied, 1_750_000_000));
+    });
+    *world.letters.list.lock().unwrap() = "second".into();
+    let result = world.sync().await;
+    assert_eq!(result.details.as_ref().unwrap().stopped, Some(Stop::Approval), "{result:?}");
+    assert_eq!(world.shop.facts.lock().unwrap().len(), 1, "what was refused in the old one is read first");
+    let item = world.run(world.request().items(["c2"]), RunOptions::new()).await;
+    assert_eq!(item.details.unwrap().stopped, Some(Stop::Approval), "an item does not open the new one");
+}
+
+#[tokio::test]
+async fn a_one_time_grant_does_not_live_on_in_a_recovery() {
+    let world = synced(&["c1"]).await;
+    let mut record = customer("back@example.com");
+    record.set("consent.email", consent(ConsentState::Granted, 1_790_000_000));
+    world.letters.person("back@example.com", |fields| {
+        fields.set("consent.email", consent(ConsentState::Denied, 1_750_000_000));
+    });
+    world.sync().await;
+    world.letters.members.lock().unwrap().remove("back@example.com");
+    world.shop.put("c2", record);
+    world.letters.faults.lock().unwrap().push(Fault::LostBefore);
+    let granted = RunOptions::new().grants(EffectGrants::of(["confirmation-mail"]));
+    assert!(!world.run(world.request(), granted.clone()).await.success);
+    world.clock.advance(Duration::from_secs(600));
+    let result = world.sync().await;
+    assert_eq!((result.synced, result.details.as_ref().unwrap().skipped.get("needs-grant")), (0, Some(&1)), "{result:?}");
+    assert!(!world.letters.members.lock().unwrap().contains_key("back@example.com"));
+    assert_eq!(world.run(world.request(), granted).await.synced, 1);
+}
+
+#[tokio::test]
+async fn who_left_the_filter_and_withdraws_is_unsubscribed_there() {
+    let world = synced(&["c1"]).await;
+    *world.letters.only.lock().unwrap() = Some("diver".into());
+    world.shop.edit("c1", |record| {
+        record.set("first_name", Value::text("Renamed"));
+        record.set("consent.email", consent(ConsentState::Denied, 1_790_000_000));
+    });
+    assert_eq!(world.sync().await.synced, 1);
+    assert_eq!(state(&world, "c1@example.com"), Some(ConsentState::Denied));
+    assert_eq!(there(&world, "c1@example.com", "first_name"), Some(Value::text("c1")), "nothing else goes");
+}
+
+#[tokio::test]
+async fn a_second_deletion_there_is_a_second_question() {
+    let world = synced(&["c1"]).await;
+    let scope = world.request().scope();
+    for n in 1..=2 {
+        world.letters.members.lock().unwrap().remove("c1@example.com");
+        let result = world.run(world.request().items(["c1"]), RunOptions::new()).await;
+        assert_eq!(of(&result, "question"), 1, "{n}: {result:?}");
+        let question = world.store.questions(&scope, true, None, 9).await.unwrap().remove(0);
+        let answer = Answer { key: "create".into(), by: "Ana".into(), at: sync_core::Clock::now(&*world.clock) };
+        world.store.answer(&scope, &question.id, answer).await.unwrap();
+        let result = world.sync().await;
+        assert_eq!(result.synced, 1, "{n}: {result:?}");
+        assert!(world.letters.members.lock().unwrap().contains_key("c1@example.com"));
+    }
+}
+
+#[tokio::test]
+async fn what_is_kept_of_a_run_holds_no_record_content() {
+    let world = World::new().await;
+    world.shop.put("c1", customer("c1@example.com"));
+    world.letters.refuse.lock().unwrap().insert("c1@example.com".into());
+    let result = world.approve().await;
+    assert!(result.errors.unwrap()[0].contains("Customer c1"));
+    let run = world.store.runs(&world.request().scope(), None, 1).await.unwrap().remove(0);
+    let kept = serde_json::to_string(&run.result).unwrap();
+    assert!(
+        kept.contains("the address was refused") && !kept.contains("Customer c1") && !kept.contains("looks fake"),
+        "{kept}"
+    );
+}
