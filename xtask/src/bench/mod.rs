@@ -8,16 +8,22 @@
 //! - The other side is `syncctl sandbox` in a process of its own, over loopback. Calls, and the time from the first of
 //!   a kind to its last answer, come from the sandbox's log: one clock for us and for the peer.
 //! - The peer ([`peer`]) posts the bodies that our own run posted, with as many calls at once, in a bare reqwest loop.
-//! - Figures of a library alone are taken in this process, which is an optimised build.
+//! - Figures of a library alone are taken in this process, which is an optimised build, by the processor time of one
+//!   thread.
 //!
 //! A figure that misses its limit is printed as OVER and fails nothing: its profile and reason go under "Notes" in
 //! BENCH.md, which are kept when the file is written again.
 
 mod build;
 mod child;
+mod contacts;
+mod latency;
 mod machine;
 pub(crate) mod peer;
+mod planning;
+mod push;
 mod report;
+mod shop;
 mod start;
 
 use std::fs;
@@ -32,8 +38,14 @@ use report::Figure;
 /// What a case may ask for.
 #[derive(Debug, Clone, Copy)]
 struct Scale {
-    /// A tenth of the records, for a first look.
+    /// A twentieth of the records, for a first look.
     quick: bool,
+}
+
+impl Scale {
+    fn n_contacts(self) -> usize {
+        if self.quick { 5_000 } else { 100_000 }
+    }
 }
 
 /// One thing to measure.
@@ -50,6 +62,13 @@ const CASES: &[Case] = &[
         about: "time and memory of a command that does nothing: what other figures stand on",
         run: start::run,
     },
+    Case {
+        name: "push",
+        about: "a first push, then nothing changed, a full scan, and one in a hundred changed",
+        run: push::run,
+    },
+    Case { name: "latency", about: "a first push to a slow provider, against a bare reqwest loop", run: latency::run },
+    Case { name: "planning", about: "deciding alone, without any I/O", run: planning::run },
     Case { name: "build", about: "one provider against all features: crates, clean build time, size", run: build::run },
 ];
 

@@ -7,7 +7,6 @@ const NOTES: &str = "## Notes";
 
 /// What a figure is held against.
 #[derive(Debug, Clone, Copy, PartialEq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "the cases so far are told, not judged"))]
 pub(super) enum Limit {
     AtMost(f64),
     AtLeast(f64),
@@ -31,11 +30,13 @@ impl Figure {
 
     /// How much of the limit is used: above 1 is over, whichever way the limit goes.
     fn ratio(&self) -> Option<f64> {
-        match self.limit {
-            Limit::AtMost(limit) => Some(self.value / limit),
-            Limit::AtLeast(limit) => Some(limit / self.value),
-            Limit::None => None,
-        }
+        let (used, of) = match self.limit {
+            Limit::AtMost(limit) => (self.value, limit),
+            Limit::AtLeast(limit) => (limit, self.value),
+            Limit::None => return None,
+        };
+        // None of nothing is the limit itself.
+        Some(if used == of { 1.0 } else { used / of })
     }
 
     /// Name, figure, limit, ratio, verdict.
@@ -99,6 +100,8 @@ mod tests {
         assert!(line(Limit::AtLeast(5.0)).ends_with("0.50  OK"));
         assert!(line(Limit::AtLeast(20.0)).ends_with("2.00  OVER"));
         assert!(line(Limit::None).ends_with('–'));
+        let none = |value| Figure::new("writes", value, "calls", Limit::AtMost(0.0)).to_string();
+        assert!(none(0.0).ends_with("1.00  OK") && none(1.0).ends_with("OVER"));
     }
 
     #[test]

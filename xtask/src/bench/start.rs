@@ -22,7 +22,7 @@ pub(super) fn run(_: Scale) -> Result<Vec<Figure>> {
 }
 
 /// `syncctl providers`, the middle of several runs by peak memory.
-fn providers() -> Result<Measured> {
+pub(super) fn providers() -> Result<Measured> {
     let mut runs = Vec::new();
     for _ in 0..N_RUNS {
         runs.push(measure(Command::new(syncctl()).args(["providers", "--json"]))?);
@@ -33,7 +33,7 @@ fn providers() -> Result<Measured> {
 }
 
 /// The program under test.
-fn syncctl() -> PathBuf {
+pub(super) fn syncctl() -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| cargo::root().join("target"), PathBuf::from);
     target.join("release").join(format!("syncctl{}", std::env::consts::EXE_SUFFIX))
 }

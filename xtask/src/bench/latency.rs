@@ -1,0 +1,93 @@
+//! A first push to a double that takes half a second for each answer, against a bare reqwest loop.
+
+use std::{fmt::Write as _, fs, process::Command, time::Duration};
+
+use serde_json::Value;
+
+use super::{
+    Scale,
+    contacts::Contacts,
+    report::{Figure, Limit},
+    shop::{API_KEY, Double, Shop},
+};
+use crate::Result;
+
+const LATENCY: Duration = Duration::from_millis(500);
+
+/// The call that takes new members.
+const CALL: &str = "lists.batch";
+
+pub(super) fn run(scale: Scale) -> Result<Vec<Figure>> {
+    let contacts = Contacts::new(scale.n_contacts());
+    let double = Double::start(LATENCY, true)?;
+    let shop = Shop::open("latency", contacts, &double)?;
+    let hash = shop.plan()?;
+    let (_, result) = shop.sync(Some(&hash))?;
+    if result["synced"].as_u64() != Some(contacts.n as u64) {
+        return Err(format!("not all contacts went: {result}"));
+    }
+    let log = double.log()?;
+    let ours = log.span(CALL)?;
+    let at_once = log.peak_in_flight();
+    let bodies = shop.path("bodies.txt");
+    fs::write(&bodies, lines(&double.entries()?)?).map_err(|error| format!("{}: {error}", bodies.display()))?;
+    drop(double);
+
+    let double = Double::start(LATENCY, false)?;
+    let program = std::env::current_exe().map_err(|error| format!("this program: {error}"))?;
+    let mut peer = Command::new(program);
+    peer.arg("bench-peer").arg(double.url()).arg(&bodies).arg(at_once.to_string()).env("BENCH_KEY", API_KEY);
+    let answer = peer.output().map_err(|error| format!("{peer:?} did not start: {error}"))?;
+    if !answer.status.success() {
+        return Err(format!("the peer failed: {}", String::from_utf8_lossy(&answer.stderr)));
+    }
+    let theirs = double.log()?.span(CALL)?;
+    Ok(vec![
+        Figure::new("half a second a call: calls at once", at_once as f64, "calls", Limit::None),
+        Figure::new("half a second a call: first to last call", ours.as_secs_f64(), "s", Limit::None),
+        Figure::new("half a second a call: bare loop", theirs.as_secs_f64(), "s", Limit::None),
+        Figure::new(
+            "half a second a call: against the bare loop",
+            ours.as_secs_f64() / theirs.as_secs_f64(),
+            "times",
+            Limit::AtMost(1.15),
+        ),
+    ])
+}
+
+/// The calls with new members as the peer reads them: `PATH\tBODY`.
+fn lines(entries: &[Value]) -> Result<String> {
+    let mut text = String::new();
+    for entry in entries.iter().filter(|entry| entry["operation"] == CALL) {
+        let (Some(path), Some(body)) = (entry["path"].as_str(), entry["body"].as_str()) else {
+            return Err("the sandbox kept no bodies".to_owned());
+        };
+        let query = entry["query"].as_str().map(|query| format!("?{query}")).unwrap_or_default();
+        // Writing to a text can't fail.
+        let _ = writeln!(text, "{path}{query}\t{body}");
+    }
+    if text.is_empty() { Err(format!("the sandbox saw no {CALL}")) } else { Ok(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_calls_with_members_are_posted_again() {
+        let entries = [
+            json!({"operation": "lists.read", "path": "/3.0/lists/a"}),
+            json!({"operation": CALL, "path": "/3.0/lists/a", "query": "x=1", "body": "{}"}),
+            json!({"operation": CALL, "path": "/3.0/lists/a", "body": "{\"n\":1}"}),
+        ];
+        assert_eq!(lines(&entries).unwrap(), "/3.0/lists/a?x=1\t{}\n/3.0/lists/a\t{\"n\":1}\n");
+    }
+
+    #[test]
+    fn a_log_without_bodies_is_an_error() {
+        assert!(lines(&[json!({"operation": CALL, "path": "/3.0/lists/a"})]).is_err());
+        assert!(lines(&[]).is_err());
+    }
+}

@@ -1,0 +1,243 @@
+//! A shop in a folder of its own, and the double that it syncs with in a process of its own.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use serde_json::Value;
+
+use super::{
+    child::{Measured, measure},
+    contacts::Contacts,
+    start::syncctl,
+};
+use crate::{Result, cargo};
+
+/// The key that opens the double.
+pub(super) const API_KEY: &str = "sandbox-us19";
+
+/// What a first push with tags by the hundred needs.
+const GRANT: &str = "automation";
+
+/// A double in a process of its own; it ends with this.
+#[derive(Debug)]
+pub(super) struct Double {
+    child: Child,
+    url: String,
+}
+
+impl Drop for Double {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Double {
+    /// An empty audience.
+    pub(super) fn start(latency: Duration, keep_bodies: bool) -> Result<Self> {
+        let mut command = Command::new(syncctl());
+        command.args(["sandbox", "--port", "0", "--empty", "--json", "--latency"]);
+        command.arg(format!("{}ms", latency.as_millis()));
+        if keep_bodies {
+            command.arg("--keep-bodies");
+        }
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("{command:?} did not start: {error}"))?;
+        let stdout = child.stdout.take().ok_or("the sandbox has no output")?;
+        let mut double = Self { child, url: String::new() };
+        let mut text = String::new();
+        for line in BufReader::new(stdout).lines() {
+            text += &line.map_err(|error| format!("the sandbox's output: {error}"))?;
+            if let Ok(address) = serde_json::from_str::<Value>(&text) {
+                double.url = address["url"].as_str().ok_or("the sandbox names no url")?.to_owned();
+                return Ok(double);
+            }
+        }
+        Err(format!("the sandbox did not start: {text}"))
+    }
+
+    pub(super) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What was asked of it so far.
+    pub(super) fn log(&self) -> Result<Log> {
+        let log = get(&format!("{}/_sandbox/log?entries=false", self.url))?;
+        serde_json::from_str(&log).map(Log).map_err(|error| format!("the sandbox's log: {error}"))
+    }
+
+    /// What was asked of it, request by request.
+    pub(super) fn entries(&self) -> Result<Vec<Value>> {
+        let log = get(&format!("{}/_sandbox/log", self.url))?;
+        let mut log: Value = serde_json::from_str(&log).map_err(|error| format!("the sandbox's log: {error}"))?;
+        match log["entries"].take() {
+            Value::Array(entries) => Ok(entries),
+            _ => Err("the sandbox's log has no entries".to_owned()),
+        }
+    }
+}
+
+/// The double's log.
+#[derive(Debug)]
+pub(super) struct Log(Value);
+
+impl Log {
+    /// How often operations were called whose name a test admits.
+    pub(super) fn calls(&self, of: impl Fn(&str) -> bool) -> u64 {
+        let operations = self.0["by_operation"].as_object().into_iter().flatten();
+        operations.filter(|(name, _)| of(name)).filter_map(|(_, tally)| tally["calls"].as_u64()).sum()
+    }
+
+    /// From the first call of an operation to the last answer.
+    pub(super) fn span(&self, operation: &str) -> Result<Duration> {
+        let tally = &self.0["by_operation"][operation];
+        let at = |name: &str| tally[name].as_str().and_then(|at| at.parse::<jiff::Timestamp>().ok());
+        let (Some(first), Some(last)) = (at("first_at"), at("last_at")) else {
+            return Err(format!("the sandbox saw no {operation}"));
+        };
+        Duration::try_from(last.duration_since(first)).map_err(|error| format!("{operation}: {error}"))
+    }
+
+    /// Most calls that were open at once.
+    pub(super) fn peak_in_flight(&self) -> u64 {
+        self.0["peak_in_flight"].as_u64().unwrap_or_default()
+    }
+}
+
+/// Writes members.
+pub(super) fn is_member_call(operation: &str) -> bool {
+    operation == "lists.batch"
+        || matches!(operation.strip_prefix("lists.members."), Some("create" | "update" | "upsert" | "archive"))
+}
+
+/// Writes tags.
+pub(super) fn is_tag_call(operation: &str) -> bool {
+    matches!(operation, "lists.segments.create" | "lists.segments.change" | "lists.members.tags.write")
+}
+
+/// Lists members.
+pub(super) fn is_listing(operation: &str) -> bool {
+    operation == "lists.members.list"
+}
+
+/// Any call.
+pub(super) fn is_call(_: &str) -> bool {
+    true
+}
+
+fn get(url: &str) -> Result<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
+    runtime.block_on(async {
+        let client = reqwest::Client::builder().no_proxy().build().map_err(|error| error.to_string())?;
+        let answer = client.get(url).send().await.map_err(|error| format!("{url}: {error}"))?;
+        answer.text().await.map_err(|error| format!("{url}: {error}"))
+    })
+}
+
+/// A shop's folder, emptied at the start and removed at the end.
+#[derive(Debug)]
+pub(super) struct Shop {
+    folder: PathBuf,
+    url: String,
+}
+
+impl Drop for Shop {
+    fn drop(&mut self) {
+        // What is left over is removed with the next start.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}
+
+impl Shop {
+    /// A shop with these contacts, connected to the double; quotas are off.
+    pub(super) fn open(name: &str, contacts: Contacts, double: &Double) -> Result<Self> {
+        let folder = cargo::root().join("target").join("bench").join(name);
+        let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
+        if folder.exists() {
+            fs::remove_dir_all(&folder).map_err(failed)?;
+        }
+        fs::create_dir_all(&folder).map_err(failed)?;
+        let config = "database = \"bench.db\"\nkey_file = \"bench.key\"\norganization = \"shop\"\nlimits = \"off\"\n";
+        fs::write(folder.join("syncctl.toml"), config).map_err(failed)?;
+        let shop = Self { folder, url: double.url().to_owned() };
+        shop.import(contacts)?;
+        shop.run(&["connect", "mailchimp", "--setting", "audience=Newsletter"])?;
+        Ok(shop)
+    }
+
+    /// The list becomes what the shop has.
+    pub(super) fn import(&self, contacts: Contacts) -> Result<Measured> {
+        let file = self.folder.join("contacts.csv");
+        fs::write(&file, contacts.csv()).map_err(|error| format!("{}: {error}", file.display()))?;
+        let file = file.to_string_lossy();
+        self.run(&["import", "customers", &file, "--consent-column", "newsletter", "--consent-date-column", "agreed"])
+    }
+
+    /// The hash of the plan as it stands now.
+    pub(super) fn plan(&self) -> Result<String> {
+        let plan = self.run(&["plan", "mailchimp", "--grant", GRANT])?;
+        let plan = document(&plan)?;
+        plan["details"]["planHash"].as_str().map(str::to_owned).ok_or_else(|| format!("there is no plan: {plan}"))
+    }
+
+    /// Syncs; with a hash, the plan that it approves.
+    pub(super) fn sync(&self, approve: Option<&str>) -> Result<(Measured, Value)> {
+        let mut args = vec!["sync", "mailchimp", "--grant", GRANT];
+        args.extend(approve.map(|hash| ["--approve", hash]).into_iter().flatten());
+        let measured = self.run(&args)?;
+        let result = document(&measured)?;
+        Ok((measured, result))
+    }
+
+    /// Runs `syncctl` in the folder.
+    pub(super) fn run(&self, args: &[&str]) -> Result<Measured> {
+        let mut command = Command::new(syncctl());
+        command
+            .args(args)
+            .arg("--json")
+            .current_dir(&self.folder)
+            .env("SYNCCTL_MAILCHIMP_API_URL", format!("{}/3.0", self.url))
+            .env("SYNCCTL_MAILCHIMP_LOGIN_URL", &self.url)
+            .env("SYNCCTL_MAILCHIMP_API_KEY", API_KEY);
+        measure(&mut command)
+    }
+
+    /// A file of the shop's folder.
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        Path::new(&self.folder).join(name)
+    }
+}
+
+/// What a command printed.
+fn document(measured: &Measured) -> Result<Value> {
+    serde_json::from_str(&measured.output).map_err(|error| format!("no JSON document: {error}\n{}", measured.output))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_told_apart_and_timed_by_the_log() {
+        let log = Log(serde_json::json!({"peak_in_flight": 8, "by_operation": {
+            "lists.batch": {"calls": 3, "first_at": "2026-01-01T00:00:00Z", "last_at": "2026-01-01T00:00:01.5Z"},
+            "lists.members.update": {"calls": 2},
+            "lists.members.list": {"calls": 5},
+            "lists.segments.change": {"calls": 7},
+        }}));
+        assert_eq!(log.calls(is_member_call), 5);
+        assert_eq!((log.calls(is_listing), log.calls(is_tag_call), log.calls(is_call)), (5, 7, 17));
+        assert_eq!(log.span("lists.batch").unwrap(), Duration::from_millis(1_500));
+        assert!(log.span("ping.read").is_err());
+        assert_eq!(log.peak_in_flight(), 8);
+    }
+}
