@@ -144,6 +144,7 @@ pub(super) fn planned(seq: u64, local: &str, parts: Vec<PlannedPart>) -> Planned
 
 pub(super) fn call(key: &str, parts: &[(u64, u32)], opened: i64) -> CallRow {
     CallRow {
+        account: ACCOUNT,
         key: key.into(),
         run: RUN,
         resource: CONTACTS,
