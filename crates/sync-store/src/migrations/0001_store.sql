@@ -30,17 +30,28 @@ create table run_lease (
     primary key (org, integration)
 );
 
--- state: 0 open, 1 live, 2 gone, 3 removed
-create table link (
-    org text not null, integration text not null, account text not null, resource text not null, role text not null,
-    local_id text not null, container text, remote_id text, state bigint not null, natural_key text, hash text,
-    call_key text, base text,
-    unique (org, integration, account, resource, local_id, role)
+-- Numbers what links belong to, so that their keys are short.
+create table link_set (
+    id integer not null primary key, org text not null, integration text not null, account text not null,
+    resource text not null,
+    unique (org, integration, account, resource)
 );
-create index link_remote on link (org, integration, account, resource, remote_id) where remote_id is not null;
-create index link_key on link (org, integration, account, resource, natural_key) where natural_key is not null;
 
--- Numbers the runs, so that the long rows below have short keys.
+-- state: 0 open, 1 live, 2 gone, 3 removed. Look-ups by remote id and natural key go by hashes of 64 bits: entries come in
+-- no order, and the smaller they are the fewer pages a commit writes.
+create table link (
+    id integer not null primary key, set_id bigint not null, local_id text not null, role text not null, container text,
+    remote_id text, remote_hash bigint, state bigint not null, natural_key text, key_hash bigint, hash text, call_key text,
+    has_base bigint not null,
+    unique (set_id, local_id, role)
+);
+create index link_remote on link (set_id, remote_hash) where remote_hash is not null;
+create index link_key on link (set_id, key_hash) where key_hash is not null;
+
+-- Apart, so that a scan of links doesn't read it. Counts only where the link says that it has one.
+create table link_base (id integer not null primary key, body text not null);
+
+-- Numbers the runs, so that the keys of what follows are short.
 create table run_number (
     id integer not null primary key, org text not null, integration text not null, run text not null,
     created_ms bigint not null,
@@ -49,33 +60,40 @@ create table run_number (
 
 create table seen (
     run_id bigint not null, resource text not null, remote_id text not null, container text, natural_key text,
-    body text not null,
+    key_hash bigint, body text not null,
     unique (run_id, resource, remote_id)
 );
-create index seen_key on seen (run_id, resource, natural_key) where natural_key is not null;
+create index seen_key on seen (run_id, key_hash) where key_hash is not null;
 
+-- What twins, repeats and the plan's hash are computed from; the long operations are apart.
 create table plan_op (
-    run_id bigint not null, seq bigint not null, n_parts bigint not null, resource text not null, local_id text not null,
-    role text not null, digest text not null, natural_key text, hash text, operation text not null,
+    run_id bigint not null, seq bigint not null, resource text not null, local_id text not null, role text not null,
+    digest text not null, natural_key text, hash text,
+    primary key (run_id, seq)
+) without rowid;
+create table plan_body (
+    id integer not null primary key, run_id bigint not null, seq bigint not null, operation text not null,
     unique (run_id, seq)
 );
-create index plan_op_digest on plan_op (run_id, digest, seq);
-create index plan_op_key on plan_op (run_id, resource, natural_key, seq) where natural_key is not null;
-create index plan_op_record on plan_op (run_id, resource, local_id, role, seq);
 
--- What parts are made of; many share one. The id is a part of its hash.
+-- What parts are made of; many share one.
 create table plan_spec (
-    run_id bigint not null, id bigint not null, max_parts bigint not null, body text not null,
+    run_id bigint not null, id bigint not null, resource text not null, stage bigint not null, body text not null,
     primary key (run_id, id)
 ) without rowid;
 
--- state: 0 ready, 1 sent, 2 done, 3 held
-create table plan_part (
-    run_id bigint not null, seq bigint not null, part_idx bigint not null, resource text not null, stage bigint not null,
-    call_group text not null, spec bigint not null, state bigint not null,
-    primary key (run_id, seq, part_idx)
+-- The parts of some operations with their states, packed: a call changes hundreds at once.
+create table plan_states (
+    run_id bigint not null, first_seq bigint not null, last_seq bigint not null, body blob not null,
+    primary key (run_id, first_seq)
 ) without rowid;
-create index plan_part_ready on plan_part (run_id, resource, stage, call_group, seq, part_idx) where state = 0;
+
+-- The parts of one group among some operations, in order, packed.
+create table plan_group (
+    run_id bigint not null, resource text not null, stage bigint not null, call_group text not null,
+    first_seq bigint not null, last_seq bigint not null, body blob not null,
+    primary key (run_id, resource, stage, call_group, first_seq)
+) without rowid;
 
 create table open_call (
     org text not null, integration text not null, call_key text not null, opened_ms bigint not null, body text not null,
@@ -106,13 +124,11 @@ create table run (
 create index run_started on run (org, integration, started_ms);
 
 create table outcome (
-    id integer not null primary key, run_id bigint not null, org text not null, integration text not null,
-    resource text not null, local_id text, remote_id text, at_ms bigint not null, body text not null
+    id integer not null primary key, run_id bigint not null, resource text not null, local_id text, remote_id text,
+    at_ms bigint not null, body text not null
 );
 create index outcome_run on outcome (run_id);
-create index outcome_local on outcome (org, integration, local_id) where local_id is not null;
-create index outcome_remote on outcome (org, integration, remote_id) where remote_id is not null;
-create index outcome_at on outcome (at_ms);
+create index outcome_local on outcome (local_id) where local_id is not null;
 
 create table question (
     org text not null, integration text not null, id text not null, asked_ms bigint not null, body text not null,

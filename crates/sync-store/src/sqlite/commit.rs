@@ -37,13 +37,13 @@ impl SqliteStore {
                 Change::OpenCall(call) => {
                     for (seq, part_idx) in &call.parts {
                         let (run, part_idx) = (call.run.clone(), Some(*part_idx));
-                        parts.mark(conn, scope, PartRow { run, seq: *seq, part_idx, state: PartState::Sent }).await?;
+                        parts.mark(PartRow { run, seq: *seq, part_idx, state: PartState::Sent });
                     }
                     open_call(conn, scope, &call).await?;
                 }
                 Change::CloseCall(key) => close_call(conn, scope, &key).await?,
                 Change::DropOperation { run, seq } => parts.drop_operation(run, seq),
-                Change::Part(row) => parts.mark(conn, scope, row).await?,
+                Change::Part(row) => parts.mark(row),
                 Change::PutItem(item) => items.put(conn, scope, item).await?,
                 Change::DropItem { resource, local } => items.drop(conn, scope, resource, local).await?,
                 Change::Outcome { run, row } => outcomes.push((run, row)),
@@ -62,8 +62,8 @@ impl SqliteStore {
                 _ => return Err(Error::new(ErrorKind::Unsupported, "this store doesn't know this sort of change")),
             }
         }
-        links.flush(conn, scope).await?;
-        parts.flush(conn, scope).await?;
+        links.flush(conn).await?;
+        parts.write(conn, scope).await?;
         items.flush(conn, scope).await?;
         add_outcomes(conn, scope, &outcomes).await?;
         add_facts(conn, scope, &facts).await?;
@@ -245,11 +245,8 @@ async fn put_run(conn: &mut SqliteConnection, scope: &Scope, row: &RunRow) -> Re
 }
 
 async fn add_outcomes(conn: &mut SqliteConnection, scope: &Scope, outcomes: &[(RunId, OutcomeRow)]) -> Result<()> {
-    const ADD: Insert = Insert {
-        head: "insert into outcome (run_id, org, integration, resource, local_id, remote_id, at_ms, body)",
-        n_values: 8,
-        tail: "",
-    };
+    const ADD: Insert =
+        Insert { head: "insert into outcome (run_id, resource, local_id, remote_id, at_ms, body)", n_values: 6, tail: "" };
     let mut numbers: HashMap<&RunId, i64> = HashMap::new();
     for (run, _) in outcomes {
         if !numbers.contains_key(run) {
@@ -259,8 +256,6 @@ async fn add_outcomes(conn: &mut SqliteConnection, scope: &Scope, outcomes: &[(R
     let bind = |(run, row): &(RunId, OutcomeRow), values: &mut Values| {
         values
             .int(numbers.get(run).copied().unwrap_or_default())
-            .text(scope.organization.as_str())
-            .text(scope.integration.as_str())
             .text(row.resource.as_str())
             .opt_text(row.local.as_ref().map(LocalId::as_str))
             .opt_text(row.remote.as_ref().map(RemoteId::as_str))

@@ -79,9 +79,11 @@ impl SqliteStore {
     }
 
     pub(super) async fn trail_of(&self, scope: &Scope, id: &str, limit: usize) -> Result<Vec<(RunId, OutcomeRow)>> {
+        // By local id there is an index; by remote id the scope's outcomes are read through. People ask this, not runs.
         const TRAIL: &str = "select r.run, o.resource, o.local_id, o.remote_id, o.body, o.at_ms from outcome o \
-            join run_number r on r.id = o.run_id where o.id in (select id from outcome where org = $1 and integration = $2 \
-            and local_id = $3 union select id from outcome where org = $1 and integration = $2 and remote_id = $3) \
+            join run_number r on r.id = o.run_id where r.org = $1 and r.integration = $2 \
+            and o.id in (select id from outcome where local_id = $3 union select o.id from run_number r \
+            join outcome o on o.run_id = r.id where r.org = $1 and r.integration = $2 and o.remote_id = $3) \
             order by o.id desc limit $4";
         let query = sqlx::query(TRAIL)
             .bind(scope.organization.as_str())

@@ -8,20 +8,26 @@ use sync_engine::{Link, LinkCount, LinkHead, LinkState};
 
 use super::{
     SqliteStore,
-    sql::{Columns, from_int, from_json, in_order, list, run_id, to_int},
+    sql::{Columns, from_int, from_json, in_order, list, run_id, short_hash, short_hashes, to_int},
 };
 use crate::error::{corrupt, database};
 
-macro_rules! link_columns {
+macro_rules! select_links {
     () => {
-        "account, resource, role, local_id, container, remote_id, state, natural_key, hash, call_key, base"
+        "select s.account, s.resource, l.role, l.local_id, l.container, l.remote_id, l.state, l.natural_key, l.hash, \
+         l.call_key, case l.has_base when 1 then b.body end "
     };
 }
-
-/// Links of one organization, integration, account and resource: the first four parameters.
-macro_rules! of_resource {
+/// Links with their sets and bases. `cross join` keeps SQLite in this order.
+macro_rules! from_links {
     () => {
-        "from link where org = $1 and integration = $2 and account = $3 and resource = $4 "
+        "from link_set s cross join link l left join link_base b on b.id = l.id where l.set_id = s.id "
+    };
+}
+/// The set that the first four parameters name.
+macro_rules! set_id {
+    () => {
+        "(select id from link_set where org = $1 and integration = $2 and account = $3 and resource = $4)"
     };
 }
 
@@ -85,11 +91,11 @@ impl SqliteStore {
         ids: &[LocalId],
     ) -> Result<Vec<Option<Link>>> {
         const BY_LOCAL: &str = concat!(
-            "select ",
-            link_columns!(),
-            " ",
-            of_resource!(),
-            "and role = $5 and local_id in (select value from json_each($6))"
+            select_links!(),
+            from_links!(),
+            "and s.id = ",
+            set_id!(),
+            " and l.role = $5 and l.local_id in (select value from json_each($6))"
         );
         let query = of_resource(BY_LOCAL, scope, account, resource).bind(role.as_str()).bind(list(ids)?);
         let found = links(&query.fetch_all(self.readers()).await.map_err(database)?)?;
@@ -104,13 +110,14 @@ impl SqliteStore {
     ) -> Result<Vec<Option<Link>>> {
         // The best comes last, so that it is the one that stays.
         const BY_REMOTE: &str = concat!(
-            "select ",
-            link_columns!(),
-            " ",
-            of_resource!(),
-            "and remote_id in (select value from json_each($5)) order by state = 1, local_id desc, role desc"
+            select_links!(),
+            from_links!(),
+            "and s.id = ",
+            set_id!(),
+            " and l.remote_hash in (select value from json_each($5)) and l.remote_id in (select value from json_each($6)) ",
+            "order by l.state = 1, l.local_id desc, l.role desc"
         );
-        let query = of_resource(BY_REMOTE, scope, account, resource).bind(list(ids)?);
+        let query = of_resource(BY_REMOTE, scope, account, resource).bind(short_hashes(ids)?).bind(list(ids)?);
         let mut found: HashMap<RemoteId, Link> = HashMap::new();
         for link in links(&query.fetch_all(self.readers()).await.map_err(database)?)? {
             if let Some(remote) = link.remote.clone() {
@@ -127,14 +134,16 @@ impl SqliteStore {
         keys: &[String],
     ) -> Result<Vec<Vec<LocalId>>> {
         const HOLDERS: &str = concat!(
-            "select natural_key, local_id ",
-            of_resource!(),
-            "and role = $5 and state in (0, 1) and natural_key in (select value from json_each($6)) ",
+            "select natural_key, local_id from link where set_id = ",
+            set_id!(),
+            " and key_hash in (select value from json_each($7)) and natural_key in (select value from json_each($6)) ",
+            "and role = $5 and state in (0, 1) ",
             "union select natural_key, local_id from item where org = $1 and integration = $2 and resource = $4 ",
             "and natural_key in (select value from json_each($6)) and (kind = 'question' or code = 'shared-key') ",
             "order by 1, 2"
         );
-        let query = of_resource(HOLDERS, scope, account, resource).bind(role.as_str()).bind(list(keys)?);
+        let query = of_resource(HOLDERS, scope, account, resource).bind(role.as_str());
+        let query = query.bind(list(keys)?).bind(short_hashes(keys)?);
         let mut found: HashMap<String, Vec<LocalId>> = HashMap::new();
         for row in query.fetch_all(self.readers()).await.map_err(database)? {
             found.entry(row.text(0)?.to_owned()).or_default().push(row.text(1)?.into());
@@ -150,9 +159,9 @@ impl SqliteStore {
         limit: usize,
     ) -> Result<Vec<LinkHead>> {
         const HEADS: &str = concat!(
-            "select local_id, remote_id, state, hash ",
-            of_resource!(),
-            "and local_id > $5 and role = $6 order by local_id limit $7"
+            "select local_id, remote_id, state, hash from link where set_id = ",
+            set_id!(),
+            " and local_id > $5 and role = $6 order by local_id limit $7"
         );
         // No id is empty, so the empty text comes before all.
         let query = of_resource(HEADS, scope, account, resource)
@@ -171,9 +180,10 @@ impl SqliteStore {
     }
 
     pub(super) async fn counts_of_links(&self, scope: &Scope, account: &AccountId) -> Result<Vec<LinkCount>> {
-        const COUNTS: &str = "select resource, role, container, state, count(*) from link \
-            where org = $1 and integration = $2 and account = $3 \
-            group by resource, role, container, state order by resource, role, container nulls first, state";
+        const COUNTS: &str = "select s.resource, l.role, l.container, l.state, count(*) from link_set s \
+            join link l on l.set_id = s.id where s.org = $1 and s.integration = $2 and s.account = $3 \
+            group by s.resource, l.role, l.container, l.state \
+            order by s.resource, l.role, l.container nulls first, l.state";
         let query =
             sqlx::query(COUNTS).bind(scope.organization.as_str()).bind(scope.integration.as_str()).bind(account.as_str());
         let count = |row: &SqliteRow| {
@@ -198,14 +208,17 @@ impl SqliteStore {
     ) -> Result<Vec<Link>> {
         // A record's roles stay together, since the next page starts after its id: all that are not beyond the last id.
         const UNSEEN: &str = concat!(
-            "with unseen as (select * from link l where org = $1 and integration = $2 and account = $5 and resource = $6 ",
-            "and state = 1 and remote_id is not null and container is not distinct from $7 and local_id > $8 ",
-            "and not exists (select 1 from seen s where s.run_id = ",
+            "with unseen as (select l.* from link l where l.set_id = (select id from link_set where org = $1 ",
+            "and integration = $2 and account = $5 and resource = $6) and l.state = 1 and l.remote_id is not null ",
+            "and l.container is not distinct from $7 and l.local_id > $8 and not exists (select 1 from seen n ",
+            "where n.run_id = ",
             run_id!(),
-            " and s.resource = l.resource and s.remote_id = l.remote_id)) select ",
-            link_columns!(),
-            " from unseen where local_id <= coalesce((select local_id from unseen order by local_id, role limit 1 offset $4), ",
-            "local_id) order by local_id, role"
+            " and n.resource = $6 and n.remote_id = l.remote_id)), ",
+            "page as (select id from unseen where local_id <= coalesce((select local_id from unseen ",
+            "order by local_id, role limit 1 offset $4), local_id)) ",
+            select_links!(),
+            from_links!(),
+            "and l.id in (select id from page) order by l.local_id, l.role"
         );
         if limit == 0 {
             return Ok(Vec::new());
@@ -224,12 +237,13 @@ impl SqliteStore {
 
     pub(super) async fn all_links_of(&self, scope: &Scope, id: &str) -> Result<Vec<Link>> {
         const OF: &str = concat!(
-            "select ",
-            link_columns!(),
-            " from link where org = $1 and integration = $2 and (local_id = $3 or remote_id = $3) ",
-            "order by account, resource, role, local_id"
+            select_links!(),
+            from_links!(),
+            "and s.org = $1 and s.integration = $2 and (l.local_id = $3 or (l.remote_hash = $4 and l.remote_id = $3)) ",
+            "order by s.account, s.resource, l.role, l.local_id"
         );
-        let query = sqlx::query(OF).bind(scope.organization.as_str()).bind(scope.integration.as_str()).bind(id);
+        let query = sqlx::query(OF).bind(scope.organization.as_str()).bind(scope.integration.as_str());
+        let query = query.bind(id).bind(short_hash(id));
         links(&query.fetch_all(self.readers()).await.map_err(database)?)
     }
 }

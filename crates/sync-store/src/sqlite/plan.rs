@@ -1,19 +1,20 @@
-//! Plans.
+//! Plans: reads.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sqlx::{Sqlite, query::Query, sqlite::SqliteArguments, sqlite::SqliteRow};
-use sync_core::{Error, ErrorKind, Hash, LocalId, ResourceName, Result, RunId, Scope};
-use sync_engine::{Lease, PartState, PlannedOp, PlannedPart, PlannedRow, ReadyPart};
+use sqlx::{Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
+use sync_core::{Hash, LocalId, ResourceName, Result, RunId, Scope};
+use sync_engine::{PartState, PlannedOp, PlannedPart, PlannedRow};
 
 use super::{
-    SqliteStore, number_run,
-    sql::{Columns, Insert, Values, from_int, from_json, run_id, to_int, to_json},
+    SqliteStore,
+    packed::States,
+    sql::{Columns, from_int, from_json, run_id, to_int, to_json},
 };
 use crate::error::{corrupt, database};
 
 /// A part's state as it is stored.
-pub(super) fn state_number(state: PartState) -> i64 {
+pub(super) fn state_number(state: PartState) -> u8 {
     match state {
         PartState::Ready => 0,
         PartState::Sent => 1,
@@ -22,13 +23,9 @@ pub(super) fn state_number(state: PartState) -> i64 {
     }
 }
 
-fn state(number: i64) -> Result<PartState> {
+pub(super) fn state(number: u8) -> Result<PartState> {
     let states = [PartState::Ready, PartState::Sent, PartState::Done, PartState::Held];
     states.into_iter().find(|state| state_number(*state) == number).ok_or_else(|| corrupt("part"))
-}
-
-fn hash(text: Option<&str>) -> Result<Option<Hash>> {
-    text.map(str::parse).transpose().map_err(|_| corrupt("hash"))
 }
 
 /// A run: the first three parameters.
@@ -36,132 +33,65 @@ pub(super) fn of_run<'a>(sql: &'static str, scope: &Scope, run: &RunId) -> Query
     sqlx::query(sql).bind(scope.organization.to_string()).bind(scope.integration.to_string()).bind(run.to_string())
 }
 
-/// What a part is made of, by a number that is the same for the same.
-struct Spec {
-    id: i64,
-    max: u32,
-    body: String,
+/// A run's number, where it has one.
+pub(super) async fn run_number(conn: &mut SqliteConnection, scope: &Scope, run: &RunId) -> Result<Option<i64>> {
+    const NUMBER: &str = "select id from run_number where org = $1 and integration = $2 and run = $3";
+    let row = of_run(NUMBER, scope, run).fetch_optional(conn).await.map_err(database)?;
+    row.map(|row| row.int(0)).transpose()
 }
 
-fn spec(part: &PlannedPart) -> Result<Spec> {
-    let body = to_json(part)?;
-    // 60 bits of a hash: for two of a plan's few specifications to share them is out of the question.
-    let id = Hash::of_text(&body).to_string();
-    let id = id.get(..15).and_then(|digits| i64::from_str_radix(digits, 16).ok()).unwrap_or_default();
-    Ok(Spec { id, max: part.max, body })
+/// What the parts of a run are made of, by number.
+pub(super) async fn specs(conn: &mut SqliteConnection, run: i64) -> Result<HashMap<u16, (ResourceName, PlannedPart)>> {
+    let query = sqlx::query("select id, resource, body from plan_spec where run_id = $1").bind(run);
+    let mut specs = HashMap::new();
+    for row in query.fetch_all(conn).await.map_err(database)? {
+        specs.insert(from_int("part", row.int(0)?)?, (row.text(1)?.into(), from_json("part", row.text(2)?)?));
+    }
+    Ok(specs)
 }
 
-macro_rules! ready_columns {
-    () => {
-        "p.seq, p.part_idx, (select count(*) from plan_part q where q.run_id = p.run_id and q.seq = p.seq and q.state <> 2), \
-         o.n_parts, p.spec, s.body, o.operation, o.natural_key, o.hash"
-    };
-}
-
-/// Reads parts with their operations; specifications are parsed once.
-fn ready_parts(rows: &[SqliteRow]) -> Result<Vec<ReadyPart>> {
-    let mut specs: HashMap<i64, PlannedPart> = HashMap::new();
-    let part = |row: &SqliteRow| {
-        let part = match specs.entry(row.int(4)?) {
-            std::collections::hash_map::Entry::Occupied(known) => known.into_mut(),
-            std::collections::hash_map::Entry::Vacant(new) => new.insert(from_json("part", row.text(5)?)?),
+/// Operations with all that is stored of them, by number.
+pub(super) async fn operations(conn: &mut SqliteConnection, run: i64, seqs: &[u64]) -> Result<HashMap<u64, PlannedOp>> {
+    const OPERATIONS: &str = "select o.seq, o.digest, o.natural_key, o.hash, b.operation from json_each($2) e \
+        cross join plan_op o cross join plan_body b where o.run_id = $1 and o.seq = e.value \
+        and b.run_id = o.run_id and b.seq = o.seq";
+    let query = sqlx::query(OPERATIONS).bind(run).bind(to_json(&seqs)?);
+    let mut operations = HashMap::with_capacity(seqs.len());
+    for row in query.fetch_all(conn).await.map_err(database)? {
+        let seq = from_int("plan", row.int(0)?)?;
+        let hash = row.opt_text(3)?.map(str::parse::<Hash>).transpose().map_err(|_| corrupt("hash"))?;
+        let op = PlannedOp {
+            seq,
+            operation: from_json("operation", row.text(4)?)?,
+            digest: row.text(1)?.to_owned(),
+            key: row.opt_text(2)?.map(str::to_owned),
+            hash,
+            parts: Vec::new(),
         };
-        Ok(ReadyPart {
-            seq: from_int("plan", row.int(0)?)?,
-            part_idx: from_int("plan", row.int(1)?)?,
-            n_open: from_int("plan", row.int(2)?)?,
-            n_parts: from_int("plan", row.int(3)?)?,
-            part: part.clone(),
-            operation: from_json("operation", row.text(6)?)?,
-            key: row.opt_text(7)?.map(str::to_owned),
-            hash: hash(row.opt_text(8)?)?,
-        })
+        operations.insert(seq, op);
+    }
+    Ok(operations)
+}
+
+/// A few rows of states of a run in order, each with the number that it starts with; and the place after them, by the
+/// numbers that they were made with: operations may have been dropped since. `None` when there are no more.
+pub(super) async fn states_after(
+    conn: &mut SqliteConnection,
+    run: i64,
+    place: i64,
+) -> Result<Option<(Vec<(u64, States)>, i64)>> {
+    const PAGE: &str = "select first_seq, last_seq, body from plan_states where run_id = $1 and last_seq > $2 \
+        order by first_seq limit 50";
+    let rows = sqlx::query(PAGE).bind(run).bind(place).fetch_all(conn).await.map_err(database)?;
+    let Some(last) = rows.last() else { return Ok(None) };
+    let states = |row: &sqlx::sqlite::SqliteRow| {
+        let first_seq = from_int("plan", row.int(0)?)?;
+        Ok((first_seq, States::unpack(first_seq, row.bytes(2)?)?))
     };
-    rows.iter().map(part).collect()
+    Ok(Some((rows.iter().map(states).collect::<Result<_>>()?, last.int(1)?)))
 }
 
 impl SqliteStore {
-    pub(super) async fn add_to_plan(&self, lease: &Lease, run: &RunId, operations: &[PlannedOp]) -> Result<()> {
-        const LAST: &str = "select coalesce(max(seq), 0) from plan_op where run_id = $1";
-        const OPERATIONS: Insert = Insert {
-            head: "insert into plan_op (run_id, seq, n_parts, resource, local_id, role, digest, natural_key, hash, operation)",
-            n_values: 10,
-            tail: "",
-        };
-        const SPECS: Insert = Insert {
-            head: "insert into plan_spec (run_id, id, max_parts, body)",
-            n_values: 4,
-            tail: "on conflict (run_id, id) do nothing",
-        };
-        const PARTS: Insert = Insert {
-            head: "insert into plan_part (run_id, seq, part_idx, resource, stage, call_group, spec, state)",
-            n_values: 8,
-            tail: "",
-        };
-        let mut tx = self.begin_leased(lease).await?;
-        let number = number_run(&mut tx, &lease.scope, run).await?;
-        let last = sqlx::query(LAST).bind(number).fetch_one(&mut *tx).await.map_err(database)?;
-        let last = from_int("plan", last.int(0)?)?;
-        let mut seqs = std::iter::once(last).chain(operations.iter().map(|op| op.seq));
-        if !seqs.by_ref().is_sorted_by(|a, b| a < b) {
-            return Err(Error::new(ErrorKind::Internal, "numbers of a plan's operations must rise").with_context("run", run));
-        }
-        let bind = |op: &PlannedOp, values: &mut Values| {
-            let operation = &op.operation;
-            values
-                .int(number)
-                .int(to_int(op.seq))
-                .int(to_int(op.parts.len()))
-                .text(operation.resource.as_str())
-                .text(operation.local.as_str())
-                .text(operation.role.as_str())
-                .text(op.digest.as_str())
-                .opt_text(op.key.as_deref())
-                .opt_text(op.hash.map(|hash| hash.to_string()))
-                .text(to_json(operation)?);
-            Ok(())
-        };
-        OPERATIONS.rows(&mut tx, operations, bind).await?;
-
-        let mut known: HashMap<(u8, &str), (&PlannedPart, i64)> = HashMap::new();
-        let mut specs = Vec::new();
-        let mut parts = Vec::new();
-        for op in operations {
-            for (part, part_idx) in op.parts.iter().zip(0_i64..) {
-                let id = match known.get(&(part.stage, part.group.as_str())).filter(|(known, _)| *known == part) {
-                    Some((_, id)) => *id,
-                    None => {
-                        let spec = spec(part)?;
-                        let id = spec.id;
-                        known.insert((part.stage, part.group.as_str()), (part, id));
-                        specs.push(spec);
-                        id
-                    }
-                };
-                parts.push((op, part, part_idx, id));
-            }
-        }
-        let bind = |spec: &Spec, values: &mut Values| {
-            values.int(number).int(spec.id).int(i64::from(spec.max)).text(spec.body.as_str());
-            Ok(())
-        };
-        SPECS.rows(&mut tx, &specs, bind).await?;
-        let bind = |(op, part, part_idx, spec): &(&PlannedOp, &PlannedPart, i64, i64), values: &mut Values| {
-            values
-                .int(number)
-                .int(to_int(op.seq))
-                .int(*part_idx)
-                .text(op.operation.resource.as_str())
-                .int(i64::from(part.stage))
-                .text(part.group.as_str())
-                .int(*spec)
-                .int(state_number(PartState::Ready));
-            Ok(())
-        };
-        PARTS.rows(&mut tx, &parts, bind).await?;
-        tx.commit().await.map_err(database)
-    }
-
     pub(super) async fn page_of_plan(
         &self,
         scope: &Scope,
@@ -169,41 +99,29 @@ impl SqliteStore {
         after: u64,
         limit: usize,
     ) -> Result<Vec<PlannedRow>> {
-        const OPERATIONS: &str = concat!(
-            "select seq, digest, natural_key, hash, operation from plan_op where run_id = ",
-            run_id!(),
-            " and seq > $4 order by seq limit $5"
-        );
-        const PARTS: &str = concat!(
-            "select p.seq, p.state, s.body from plan_part p cross join plan_spec s where p.run_id = ",
-            run_id!(),
-            " and p.seq between $4 and $5 and s.run_id = p.run_id and s.id = p.spec order by p.seq, p.part_idx"
-        );
-        // One snapshot for both.
+        // One snapshot for all.
         let mut tx = self.readers().begin().await.map_err(database)?;
-        let query = of_run(OPERATIONS, scope, run).bind(to_int(after)).bind(to_int(limit));
-        let rows = query.fetch_all(&mut *tx).await.map_err(database)?;
-        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Ok(Vec::new()) };
-        let parts = of_run(PARTS, scope, run).bind(first.int(0)?).bind(last.int(0)?);
-        let mut parts_of: HashMap<i64, (Vec<PlannedPart>, Vec<PartState>)> = HashMap::new();
-        for row in parts.fetch_all(&mut *tx).await.map_err(database)? {
-            let (parts, states) = parts_of.entry(row.int(0)?).or_default();
-            states.push(state(row.int(1)?)?);
-            parts.push(from_json("part", row.text(2)?)?);
+        let Some(run) = run_number(&mut tx, scope, run).await? else { return Ok(Vec::new()) };
+        let specs = specs(&mut tx, run).await?;
+        let mut page: Vec<(u64, Vec<super::packed::Packed>)> = Vec::new();
+        let mut place = to_int(after);
+        while page.len() < limit {
+            let Some((rows, next)) = states_after(&mut tx, run, place).await? else { break };
+            place = next;
+            page.extend(rows.into_iter().flat_map(|(_, states)| states.0).filter(|(seq, _)| *seq > after));
         }
-        let row = |row: &SqliteRow| {
-            let (parts, states) = parts_of.remove(&row.int(0)?).unwrap_or_default();
-            let planned = PlannedOp {
-                seq: from_int("plan", row.int(0)?)?,
-                operation: from_json("operation", row.text(4)?)?,
-                digest: row.text(1)?.to_owned(),
-                key: row.opt_text(2)?.map(str::to_owned),
-                hash: hash(row.opt_text(3)?)?,
-                parts,
-            };
-            Ok(PlannedRow { planned, states })
+        page.truncate(limit);
+        let seqs: Vec<u64> = page.iter().map(|(seq, _)| *seq).collect();
+        let mut operations = operations(&mut tx, run, &seqs).await?;
+        let row = |(seq, parts): (u64, Vec<super::packed::Packed>)| {
+            let mut planned = operations.remove(&seq).ok_or_else(|| corrupt("plan"))?;
+            for part in &parts {
+                let (_, spec) = specs.get(&part.spec).ok_or_else(|| corrupt("part"))?;
+                planned.parts.push(spec.clone());
+            }
+            Ok(PlannedRow { planned, states: parts.into_iter().map(|part| part.state).collect() })
         };
-        rows.iter().map(row).collect()
+        page.into_iter().map(row).collect()
     }
 
     pub(super) async fn page_of_digests(
@@ -213,6 +131,7 @@ impl SqliteStore {
         after: Option<(&str, u64)>,
         limit: usize,
     ) -> Result<Vec<(String, u64)>> {
+        // No index: it would cost more with each operation than the few pages that the plan's hash is computed from.
         const DIGESTS: &str = concat!(
             "select digest, seq from plan_op where run_id = ",
             run_id!(),
@@ -263,63 +182,17 @@ impl SqliteStore {
             "with repeated as (select local_id, role from plan_op where run_id = ",
             run_id!(),
             " and resource = $4 group by local_id, role having count(*) > 1 order by local_id, role limit $5) ",
-            "select o.local_id, o.role, o.seq from repeated r cross join plan_op o where o.run_id = ",
+            "select local_id, role, seq from plan_op where run_id = ",
             run_id!(),
-            " and o.resource = $4 and o.local_id = r.local_id and o.role = r.role order by o.local_id, o.role, o.seq"
+            " and resource = $4 and (local_id, role) in (select local_id, role from repeated) order by local_id, role, seq"
         );
         let query = of_run(REPEATS, scope, run).bind(resource.as_str()).bind(to_int(limit));
-        let mut repeats: Vec<(LocalId, Vec<u64>)> = Vec::new();
-        let mut last: Option<(String, String)> = None;
+        let mut repeats: BTreeMap<(String, String), Vec<u64>> = BTreeMap::new();
         for row in query.fetch_all(self.readers()).await.map_err(database)? {
-            let (record, seq) = ((row.text(0)?.to_owned(), row.text(1)?.to_owned()), from_int("plan", row.int(2)?)?);
-            match repeats.last_mut().filter(|_| last.as_ref() == Some(&record)) {
-                Some((_, seqs)) => seqs.push(seq),
-                None => repeats.push((record.0.as_str().into(), vec![seq])),
-            }
-            last = Some(record);
+            let record = (row.text(0)?.to_owned(), row.text(1)?.to_owned());
+            repeats.entry(record).or_default().push(from_int("plan", row.int(2)?)?);
         }
-        Ok(repeats)
-    }
-
-    pub(super) async fn page_of_ready_parts(
-        &self,
-        (scope, run): (&Scope, &RunId),
-        (resource, stage): (&ResourceName, u8),
-        after: Option<(&str, u64, u32)>,
-        limit: usize,
-    ) -> Result<Vec<ReadyPart>> {
-        // `cross join` keeps SQLite from starting anywhere but at the ordered index of what is ready.
-        const READY: &str = concat!(
-            "select ",
-            ready_columns!(),
-            " from plan_part p cross join plan_spec s cross join plan_op o where p.run_id = ",
-            run_id!(),
-            " and p.resource = $4 and p.stage = $5 and p.state = 0 and (p.call_group, p.seq, p.part_idx) > ($6, $7, $8) ",
-            "and s.run_id = p.run_id and s.id = p.spec and o.run_id = p.run_id and o.seq = p.seq ",
-            "order by p.call_group, p.seq, p.part_idx limit $9"
-        );
-        let (group, seq, part_idx) = after.map_or(("", -1, -1), |(group, seq, idx)| (group, to_int(seq), i64::from(idx)));
-        let query = of_run(READY, scope, run)
-            .bind(resource.as_str())
-            .bind(stage)
-            .bind(group)
-            .bind(seq)
-            .bind(part_idx)
-            .bind(to_int(limit));
-        ready_parts(&query.fetch_all(self.readers()).await.map_err(database)?)
-    }
-
-    pub(super) async fn some_parts(&self, scope: &Scope, run: &RunId, parts: &[(u64, u32)]) -> Result<Vec<ReadyPart>> {
-        const PARTS: &str = concat!(
-            "select ",
-            ready_columns!(),
-            " from json_each($4) e cross join plan_part p cross join plan_spec s cross join plan_op o where p.run_id = ",
-            run_id!(),
-            " and p.seq = e.value ->> 0 and p.part_idx = e.value ->> 1 ",
-            "and s.run_id = p.run_id and s.id = p.spec and o.run_id = p.run_id and o.seq = p.seq"
-        );
-        let query = of_run(PARTS, scope, run).bind(to_json(&parts)?);
-        ready_parts(&query.fetch_all(self.readers()).await.map_err(database)?)
+        Ok(repeats.into_iter().map(|((local, _), seqs)| (local.into(), seqs)).collect())
     }
 
     pub(super) async fn stages_with_ready_parts(
@@ -328,27 +201,46 @@ impl SqliteStore {
         run: &RunId,
         resource: &ResourceName,
     ) -> Result<Vec<u8>> {
-        const STAGES: &str = concat!(
-            "select distinct stage from plan_part where run_id = ",
-            run_id!(),
-            " and resource = $4 and state = 0 order by stage"
-        );
-        let query = of_run(STAGES, scope, run).bind(resource.as_str());
-        let rows = query.fetch_all(self.readers()).await.map_err(database)?;
-        rows.iter().map(|row| from_int("part", row.int(0)?)).collect()
+        let mut tx = self.readers().begin().await.map_err(database)?;
+        let Some(run) = run_number(&mut tx, scope, run).await? else { return Ok(Vec::new()) };
+        let stages: HashMap<u16, u8> = specs(&mut tx, run)
+            .await?
+            .into_iter()
+            .filter(|(_, (of, _))| of == resource)
+            .map(|(number, (_, part))| (number, part.stage))
+            .collect();
+        let all: HashSet<u8> = stages.values().copied().collect();
+        let (mut found, mut place) = (HashSet::new(), -1);
+        while found.len() < all.len() {
+            let Some((rows, next)) = states_after(&mut tx, run, place).await? else { break };
+            place = next;
+            let parts = rows.iter().flat_map(|(_, states)| &states.0).flat_map(|(_, parts)| parts);
+            let ready = parts.filter(|part| part.state == PartState::Ready);
+            found.extend(ready.filter_map(|part| stages.get(&part.spec)));
+        }
+        let mut found: Vec<u8> = found.into_iter().collect();
+        found.sort_unstable();
+        Ok(found)
     }
 
     pub(super) async fn calls_of_plan(&self, scope: &Scope, run: &RunId) -> Result<u64> {
-        const GROUPS: &str = concat!(
-            "select count(*), min(s.max_parts) from plan_part p cross join plan_spec s where p.run_id = ",
-            run_id!(),
-            " and s.run_id = p.run_id and s.id = p.spec group by p.resource, p.stage, p.call_group"
-        );
-        let rows = of_run(GROUPS, scope, run).fetch_all(self.readers()).await.map_err(database)?;
-        let calls = |row: &SqliteRow| {
-            let (n_parts, max): (u64, u64) = (from_int("part", row.int(0)?)?, from_int("part", row.int(1)?)?);
-            Ok(n_parts.div_ceil(max.max(1)))
-        };
-        rows.iter().map(calls).sum()
+        let mut tx = self.readers().begin().await.map_err(database)?;
+        let Some(run) = run_number(&mut tx, scope, run).await? else { return Ok(0) };
+        let specs = specs(&mut tx, run).await?;
+        let (mut n_parts, mut place): (HashMap<u16, u64>, _) = (HashMap::new(), -1);
+        loop {
+            let Some((rows, next)) = states_after(&mut tx, run, place).await? else { break };
+            place = next;
+            for part in rows.iter().flat_map(|(_, states)| &states.0).flat_map(|(_, parts)| parts) {
+                *n_parts.entry(part.spec).or_default() += 1;
+            }
+        }
+        let mut groups: HashMap<(&ResourceName, u8, &str), (u64, u32)> = HashMap::new();
+        for (spec, n_parts) in n_parts {
+            let (resource, part) = specs.get(&spec).ok_or_else(|| corrupt("part"))?;
+            let group = groups.entry((resource, part.stage, &part.group)).or_insert((0, part.max));
+            *group = (group.0 + n_parts, group.1.min(part.max));
+        }
+        Ok(groups.into_values().map(|(n_parts, max)| n_parts.div_ceil(u64::from(max.max(1)))).sum())
     }
 }

@@ -8,17 +8,17 @@ use sync_engine::{Lease, Seen};
 use super::{
     SqliteStore, number_run,
     plan::of_run,
-    sql::{Columns, Insert, Values, from_json, in_order, list, run_id, to_int, to_json},
+    sql::{Columns, Insert, Values, from_json, in_order, list, run_id, short_hash, short_hashes, to_int, to_json},
 };
 use crate::error::database;
 
 impl SqliteStore {
     pub(super) async fn add_seen(&self, lease: &Lease, run: &RunId, rows: &[Seen]) -> Result<()> {
         const ADD: Insert = Insert {
-            head: "insert into seen (run_id, resource, remote_id, container, natural_key, body)",
-            n_values: 6,
+            head: "insert into seen (run_id, resource, remote_id, container, natural_key, key_hash, body)",
+            n_values: 7,
             tail: "on conflict (run_id, resource, remote_id) do update set container = excluded.container, \
-                natural_key = excluded.natural_key, body = excluded.body",
+                natural_key = excluded.natural_key, key_hash = excluded.key_hash, body = excluded.body",
         };
         let mut tx = self.begin_leased(lease).await?;
         let number = number_run(&mut tx, &lease.scope, run).await?;
@@ -34,6 +34,7 @@ impl SqliteStore {
                 .text(row.remote.id.as_str())
                 .opt_text(row.remote.container.as_ref().map(ContainerId::as_str))
                 .opt_text(row.key.as_deref())
+                .opt_int(row.key.as_deref().map(short_hash))
                 .text(to_json(&row.remote)?);
             Ok(())
         };
@@ -43,8 +44,10 @@ impl SqliteStore {
 
     pub(super) async fn drop_scratch(&self, lease: &Lease, run: &RunId, plan: bool) -> Result<()> {
         const SEEN: &str = concat!("delete from seen where run_id = ", run_id!());
-        const PLAN: [&str; 3] = [
-            concat!("delete from plan_part where run_id = ", run_id!()),
+        const PLAN: [&str; 5] = [
+            concat!("delete from plan_states where run_id = ", run_id!()),
+            concat!("delete from plan_group where run_id = ", run_id!()),
+            concat!("delete from plan_body where run_id = ", run_id!()),
             concat!("delete from plan_spec where run_id = ", run_id!()),
             concat!("delete from plan_op where run_id = ", run_id!()),
         ];
@@ -66,10 +69,14 @@ impl SqliteStore {
             "select natural_key, body from seen where run_id = ",
             run_id!(),
             " and resource = $4 and container is not distinct from $5 ",
-            "and natural_key in (select value from json_each($6)) order by natural_key, remote_id"
+            "and key_hash in (select value from json_each($7)) and natural_key in (select value from json_each($6)) ",
+            "order by natural_key, remote_id"
         );
-        let query =
-            of_run(BY_KEY, scope, run).bind(resource.as_str()).bind(container.map(ContainerId::as_str)).bind(list(keys)?);
+        let query = of_run(BY_KEY, scope, run)
+            .bind(resource.as_str())
+            .bind(container.map(ContainerId::as_str))
+            .bind(list(keys)?)
+            .bind(short_hashes(keys)?);
         let mut found: HashMap<String, Vec<Remote>> = HashMap::new();
         for row in query.fetch_all(self.readers()).await.map_err(database)? {
             found.entry(row.text(0)?.to_owned()).or_default().push(from_json("seen", row.text(1)?)?);

@@ -93,6 +93,11 @@ impl Values {
         self.note(added)
     }
 
+    pub(crate) fn bytes(&mut self, bytes: Vec<u8>) -> &mut Self {
+        let added = self.args.add(bytes);
+        self.note(added)
+    }
+
     fn note(&mut self, added: Result<(), sqlx::error::BoxDynError>) -> &mut Self {
         self.failed = self.failed.take().or(added.err());
         self
@@ -112,6 +117,7 @@ pub(crate) trait Columns {
     fn opt_text(&self, i: usize) -> Result<Option<&str>>;
     fn int(&self, i: usize) -> Result<i64>;
     fn opt_int(&self, i: usize) -> Result<Option<i64>>;
+    fn bytes(&self, i: usize) -> Result<&[u8]>;
     fn opt_bytes(&self, i: usize) -> Result<Option<Vec<u8>>>;
 }
 
@@ -129,6 +135,10 @@ impl Columns for SqliteRow {
     }
 
     fn opt_int(&self, i: usize) -> Result<Option<i64>> {
+        self.try_get(i).map_err(database)
+    }
+
+    fn bytes(&self, i: usize) -> Result<&[u8]> {
         self.try_get(i).map_err(database)
     }
 
@@ -163,6 +173,19 @@ pub(crate) fn from_int<T: TryFrom<i64>>(what: &'static str, number: i64) -> Resu
 
 pub(crate) fn timestamp(ms: i64) -> Result<jiff::Timestamp> {
     jiff::Timestamp::from_millisecond(ms).map_err(|_| corrupt("time"))
+}
+
+/// What a text is found by where its own place in an index would be too large: 64 bits of FNV-1a
+/// (<https://datatracker.ietf.org/doc/html/draft-eastlake-fnv>). The text itself is compared afterwards.
+pub(crate) fn short_hash(text: &str) -> i64 {
+    let hash =
+        text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    i64::from_ne_bytes(hash.to_ne_bytes())
+}
+
+/// Short hashes as one parameter.
+pub(crate) fn short_hashes<T: AsRef<str>>(texts: &[T]) -> Result<String> {
+    to_json(&texts.iter().map(|text| short_hash(text.as_ref())).collect::<Vec<i64>>())
 }
 
 /// The answers in the order of the questions.

@@ -3,11 +3,14 @@
 use jiff::Timestamp;
 use sqlx::{SqliteConnection, sqlite::SqliteRow};
 use sync_core::{Error, ErrorKind, InstallationId, LocalId, OrganizationId, Outcome, ResourceName, Result, Scope};
-use sync_engine::{Erased, Pruned, Retention};
+use sync_engine::{Erased, PartState, Pruned, Retention};
 
 use super::{
     SqliteStore,
-    sql::{Columns, from_json, list, now_ms, to_int, to_json},
+    packed::Packed,
+    parts_batch::{delete_operations, load, store},
+    plan::states_after,
+    sql::{Columns, from_int, from_json, list, now_ms, to_int, to_json},
 };
 use crate::{StoreKey, error::database};
 
@@ -15,6 +18,14 @@ use crate::{StoreKey, error::database};
 const DAY_MS: i64 = 86_400_000;
 /// Days after which a counter's window is of no use to anybody: beyond the longest quota, a month.
 const COUNTER_DAYS: i64 = 40;
+
+/// All links of the record that the first four parameters name.
+macro_rules! links_of_record {
+    () => {
+        "(select l.id from link_set s cross join link l where s.org = $1 and s.integration = $2 and s.resource = $3 \
+         and l.set_id = s.id and l.local_id = $4)"
+    };
+}
 
 /// Refuses a key that can't read what is there, and notes a new one.
 pub(super) async fn check_key(conn: &mut SqliteConnection, key: &StoreKey) -> Result<()> {
@@ -52,8 +63,9 @@ pub(super) async fn installation(conn: &mut SqliteConnection) -> Result<Installa
 
 impl SqliteStore {
     pub(super) async fn prune_old(&self, now: Timestamp, retention: &Retention, limit: usize) -> Result<Pruned> {
-        const OUTCOMES: &str =
-            "delete from outcome where id in (select id from outcome where at_ms < $1 order by at_ms limit $2)";
+        const OUTCOMES: &str = "delete from outcome where id in (select o.id from run_number n cross join outcome o \
+            left join run r on r.org = n.org and r.integration = n.integration and r.run = n.run \
+            where o.run_id = n.id and coalesce(r.started_ms, o.at_ms) < $1 limit $2)";
         const RUNS: &str = "delete from run where rowid in (select r.rowid from run r left join run_number n on n.org = r.org \
             and n.integration = r.integration and n.run = r.run where r.started_ms < $1 \
             and not exists (select 1 from plan_op where run_id = n.id) and not exists (select 1 from seen where run_id = n.id) \
@@ -81,12 +93,11 @@ impl SqliteStore {
     }
 
     pub(super) async fn forget_record(&self, scope: &Scope, resource: &ResourceName, local: &LocalId) -> Result<Erased> {
-        const REMOTES: &str = "select distinct remote_id from link where org = $1 and integration = $2 and resource = $3 \
-            and local_id = $4 and remote_id is not null";
-        const BASES: &str = "update link set base = null where org = $1 and integration = $2 and resource = $3 \
-            and local_id = $4 and base is not null";
-        const KEYS: &str = "update link set natural_key = null where org = $1 and integration = $2 and resource = $3 \
-            and local_id = $4";
+        const REMOTES: &str =
+            concat!("select distinct remote_id from link where id in ", links_of_record!(), " and remote_id is not null");
+        const BASES: &str = concat!("update link set has_base = 0 where id in ", links_of_record!(), " and has_base = 1");
+        const BODIES: &str = concat!("delete from link_base where id in ", links_of_record!());
+        const KEYS: &str = concat!("update link set natural_key = null, key_hash = null where id in ", links_of_record!());
         const SEEN: &str = "delete from seen where run_id in (select id from run_number where org = $1 and integration = $2) \
             and resource = $3 and remote_id in (select value from json_each($5))";
         const FACTS: &str = "delete from consent_fact where org = $1 and integration = $2 and local_id = $4 \
@@ -101,6 +112,7 @@ impl SqliteStore {
             outcomes: record.outcomes(&mut tx, &remotes).await?,
             questions: record.questions(&mut tx).await?,
         };
+        record.query(BODIES).execute(&mut *tx).await.map_err(database)?;
         record.query(KEYS).execute(&mut *tx).await.map_err(database)?;
         record.query(SEEN).bind(list(&remotes)?).execute(&mut *tx).await.map_err(database)?;
         record.query(FACTS).execute(&mut *tx).await.map_err(database)?;
@@ -124,26 +136,42 @@ async fn delete(conn: &mut SqliteConnection, sql: &'static str, before_ms: i64, 
     Ok(query.execute(conn).await.map_err(database)?.rows_affected())
 }
 
-/// Operations go first, the rest of a plan and its scratch when it has none left. An operation with a part that is sent
-/// (1) has a call without an answer: it stays.
+/// Operations go first, the rest of a plan and its scratch when it has none left. An operation with a part that is sent has
+/// a call without an answer: it stays.
 async fn prune_plans(conn: &mut SqliteConnection, before_ms: i64, limit: i64) -> Result<u64> {
     const OLD: &str = "select n.id from run_number n left join run r on r.org = n.org and r.integration = n.integration \
         and r.run = n.run where coalesce(r.started_ms, n.created_ms) < $1 \
         and (exists (select 1 from plan_op where run_id = n.id) or exists (select 1 from seen where run_id = n.id)) \
         order by n.id";
-    const OPERATIONS: &str = "delete from plan_op where rowid in (select o.rowid from plan_op o where o.run_id = $1 \
-        and not exists (select 1 from plan_part p where p.run_id = o.run_id and p.seq = o.seq and p.state = 1) limit $2)";
-    const PARTS: &str = "delete from plan_part where run_id = $1 and seq not in (select seq from plan_op where run_id = $1)";
-    const REST: [&str; 2] = [
+    const REST: [&str; 3] = [
         "delete from seen where run_id = $1 and not exists (select 1 from plan_op where run_id = $1)",
         "delete from plan_spec where run_id = $1 and not exists (select 1 from plan_op where run_id = $1)",
+        "delete from plan_group where run_id = $1 and not exists (select 1 from plan_op where run_id = $1)",
     ];
+    let mut n_left = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut n_operations = 0;
     for run in sqlx::query(OLD).bind(before_ms).fetch_all(&mut *conn).await.map_err(database)? {
-        let run = run.int(0)?;
-        let n_left = limit.saturating_sub(to_int(n_operations));
-        n_operations += delete(conn, OPERATIONS, run, n_left).await?;
-        for sql in std::iter::once(PARTS).chain(REST) {
+        let (run, mut place) = (run.int(0)?, -1);
+        while n_left > 0 {
+            let Some((rows, next)) = states_after(conn, run, place).await? else { break };
+            place = next;
+            for (first_seq, mut states) in rows {
+                let mut gone = Vec::new();
+                states.0.retain(|(seq, parts)| {
+                    let stays = n_left == gone.len() || parts.iter().any(|part| part.state == PartState::Sent);
+                    if !stays {
+                        gone.push(*seq);
+                    }
+                    stays
+                });
+                if !gone.is_empty() {
+                    n_left -= gone.len();
+                    store(conn, run, first_seq, &states).await?;
+                    n_operations += delete_operations(conn, run, &gone).await?;
+                }
+            }
+        }
+        for sql in REST {
             sqlx::query(sql).bind(run).execute(&mut *conn).await.map_err(database)?;
         }
     }
@@ -168,24 +196,27 @@ impl Forgotten<'_> {
     }
 
     async fn operations(&self, conn: &mut SqliteConnection) -> Result<u64> {
-        const FIND: &str = "select o.run_id, o.seq from plan_op o where o.run_id in \
-            (select id from run_number where org = $1 and integration = $2) and o.resource = $3 and o.local_id = $4 \
-            and not exists (select 1 from plan_part p where p.run_id = o.run_id and p.seq = o.seq and p.state = 1)";
-        const DELETE: [&str; 2] = [
-            "delete from plan_part where (run_id, seq) in (select value ->> 0, value ->> 1 from json_each($1))",
-            "delete from plan_op where (run_id, seq) in (select value ->> 0, value ->> 1 from json_each($1))",
-        ];
-        let rows = self.query(FIND).fetch_all(&mut *conn).await.map_err(database)?;
-        let found = rows.iter().map(|row| Ok([row.int(0)?, row.int(1)?])).collect::<Result<Vec<_>>>()?;
-        for sql in DELETE {
-            sqlx::query(sql).bind(to_json(&found)?).execute(&mut *conn).await.map_err(database)?;
+        const FIND: &str = "select o.run_id, o.seq from run_number n cross join plan_op o where n.org = $1 \
+            and n.integration = $2 and o.run_id = n.id and o.resource = $3 and o.local_id = $4";
+        let mut n_operations = 0;
+        for row in self.query(FIND).fetch_all(&mut *conn).await.map_err(database)? {
+            let (run, seq) = (row.int(0)?, from_int("plan", row.int(1)?)?);
+            for (first_seq, mut states) in load(conn, run, &[seq]).await? {
+                let is_sent = |part: &Packed| part.state == PartState::Sent;
+                if states.parts(seq).is_some_and(|parts| !parts.iter().any(is_sent)) {
+                    states.0.retain(|(own, _)| *own != seq);
+                    store(conn, run, first_seq, &states).await?;
+                    n_operations += delete_operations(conn, run, &[seq]).await?;
+                }
+            }
         }
-        Ok(found.len() as u64)
+        Ok(n_operations)
     }
 
     async fn outcomes(&self, conn: &mut SqliteConnection, remotes: &[String]) -> Result<u64> {
-        const FIND: &str = "select id, body from outcome where org = $1 and integration = $2 and resource = $3 \
-            and (local_id = $4 or (local_id is null and remote_id in (select value from json_each($5))))";
+        const FIND: &str = "select o.id, o.body from run_number n cross join outcome o where n.org = $1 \
+            and n.integration = $2 and o.run_id = n.id and o.resource = $3 \
+            and (o.local_id = $4 or (o.local_id is null and o.remote_id in (select value from json_each($5))))";
         let rows = self.query(FIND).bind(list(remotes)?).fetch_all(&mut *conn).await.map_err(database)?;
         let mut n_blanked = 0;
         for row in &rows {

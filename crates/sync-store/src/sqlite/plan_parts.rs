@@ -1,0 +1,165 @@
+//! Plans: parts that can go.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sqlx::SqliteConnection;
+use sync_core::{ResourceName, Result, RunId, Scope};
+use sync_engine::{PartState, ReadyPart};
+
+use super::{
+    SqliteStore,
+    packed::{Packed, States, unpack_members},
+    parts_batch::load,
+    plan::{operations, run_number, specs},
+    sql::{Columns, from_int, to_int},
+};
+use crate::error::{corrupt, database};
+
+/// The place of a part in a stage: its group, its operation and its index.
+type Place = (String, u64, u32);
+
+impl SqliteStore {
+    pub(super) async fn page_of_ready_parts(
+        &self,
+        (scope, run): (&Scope, &RunId),
+        (resource, stage): (&ResourceName, u8),
+        after: Option<(&str, u64, u32)>,
+        limit: usize,
+    ) -> Result<Vec<ReadyPart>> {
+        // One snapshot for all.
+        let mut tx = self.readers().begin().await.map_err(database)?;
+        let Some(run) = run_number(&mut tx, scope, run).await? else { return Ok(Vec::new()) };
+        let mut groups = Groups { run, resource, stage, place: None };
+        let after = after.map(|(group, seq, part_idx)| (group.to_owned(), seq, part_idx));
+        let mut known = Known::default();
+        let mut page = Vec::new();
+        while page.len() < limit {
+            let rows = groups.next(&mut tx, after.as_ref()).await?;
+            if rows.is_empty() {
+                break;
+            }
+            for (group, members) in rows {
+                let members = members.into_iter().map(|(seq, part_idx)| (group.clone(), seq, part_idx));
+                let members: Vec<Place> = members.filter(|place| after.as_ref().is_none_or(|after| place > after)).collect();
+                known.load(&mut tx, run, members.iter().map(|(_, seq, _)| *seq)).await?;
+                let is_ready = |(_, seq, part_idx): &Place| {
+                    known.part(*seq, *part_idx).is_some_and(|part| part.state == PartState::Ready)
+                };
+                page.extend(members.into_iter().filter(is_ready).map(|(_, seq, part_idx)| (seq, part_idx)));
+                if page.len() >= limit {
+                    break;
+                }
+            }
+        }
+        page.truncate(limit);
+        with_operations(&mut tx, run, &known, &page).await
+    }
+
+    pub(super) async fn some_parts(&self, scope: &Scope, run: &RunId, parts: &[(u64, u32)]) -> Result<Vec<ReadyPart>> {
+        let mut tx = self.readers().begin().await.map_err(database)?;
+        let Some(run) = run_number(&mut tx, scope, run).await? else { return Ok(Vec::new()) };
+        let mut known = Known::default();
+        known.load(&mut tx, run, parts.iter().map(|(seq, _)| *seq)).await?;
+        with_operations(&mut tx, run, &known, parts).await
+    }
+}
+
+/// Reads the groups of a stage in order, a few rows at a time.
+struct Groups<'a> {
+    run: i64,
+    resource: &'a ResourceName,
+    stage: u8,
+    place: Option<(String, i64)>,
+}
+
+impl Groups<'_> {
+    /// The next rows: parts by group. The first are those that hold what comes after a place.
+    async fn next(&mut self, conn: &mut SqliteConnection, after: Option<&Place>) -> Result<Vec<(String, Vec<(u64, u32)>)>> {
+        const FROM: &str = "select call_group, first_seq, body from plan_group where run_id = $1 and resource = $2 \
+            and stage = $3 and call_group >= $4 and (call_group > $4 or last_seq >= $5) \
+            order by call_group, first_seq limit 16";
+        const NEXT: &str = "select call_group, first_seq, body from plan_group where run_id = $1 and resource = $2 \
+            and stage = $3 and (call_group, first_seq) > ($4, $5) order by call_group, first_seq limit 16";
+        let query = match &self.place {
+            Some(_) => sqlx::query(NEXT),
+            None => sqlx::query(FROM),
+        };
+        let query = query.bind(self.run).bind(self.resource.as_str()).bind(self.stage);
+        let query = match (&self.place, after) {
+            (Some((group, seq)), _) => query.bind(group.as_str()).bind(*seq),
+            (None, Some((group, seq, _))) => query.bind(group.as_str()).bind(to_int(*seq)),
+            (None, None) => query.bind("").bind(-1),
+        };
+        let mut rows = Vec::new();
+        for row in query.fetch_all(conn).await.map_err(database)? {
+            let (group, first_seq) = (row.text(0)?.to_owned(), row.int(1)?);
+            let members = unpack_members(from_int("plan", first_seq)?, row.bytes(2)?)?;
+            self.place = Some((group.clone(), first_seq));
+            rows.push((group, members));
+        }
+        Ok(rows)
+    }
+}
+
+/// States that were read already.
+#[derive(Default)]
+struct Known(BTreeMap<u64, States>);
+
+impl Known {
+    async fn load(&mut self, conn: &mut SqliteConnection, run: i64, seqs: impl Iterator<Item = u64>) -> Result<()> {
+        let mut unknown: Vec<u64> = seqs.filter(|seq| self.parts(*seq).is_none()).collect();
+        unknown.dedup();
+        if !unknown.is_empty() {
+            self.0.extend(load(conn, run, &unknown).await?);
+        }
+        Ok(())
+    }
+
+    fn parts(&self, seq: u64) -> Option<&[Packed]> {
+        self.0.range(..=seq).next_back().and_then(|(_, states)| states.parts(seq))
+    }
+
+    fn part(&self, seq: u64, part_idx: u32) -> Option<Packed> {
+        self.parts(seq)?.get(part_idx as usize).copied()
+    }
+}
+
+/// These parts, as far as they are there, each with its operation.
+async fn with_operations(
+    conn: &mut SqliteConnection,
+    run: i64,
+    known: &Known,
+    wanted: &[(u64, u32)],
+) -> Result<Vec<ReadyPart>> {
+    let there: Vec<(u64, u32)> =
+        wanted.iter().copied().filter(|(seq, part_idx)| known.part(*seq, *part_idx).is_some()).collect();
+    let mut seqs: Vec<u64> = there.iter().map(|(seq, _)| *seq).collect();
+    seqs.sort_unstable();
+    seqs.dedup();
+    let mut n_wanted: HashMap<u64, usize> = HashMap::with_capacity(seqs.len());
+    there.iter().for_each(|(seq, _)| *n_wanted.entry(*seq).or_default() += 1);
+    let specs = specs(conn, run).await?;
+    let mut operations = operations(conn, run, &seqs).await?;
+    let mut ready = |(seq, part_idx): (u64, u32)| {
+        let parts = known.parts(seq).unwrap_or_default();
+        let spec = parts.get(part_idx as usize).and_then(|part| specs.get(&part.spec));
+        let (_, part) = spec.ok_or_else(|| corrupt("part"))?;
+        let n_open = parts.iter().filter(|part| part.state != PartState::Done).count();
+        // The operation is handed on with its last part, and copied before.
+        let n_left = n_wanted.get_mut(&seq).ok_or_else(|| corrupt("plan"))?;
+        *n_left -= 1;
+        let op = if *n_left == 0 { operations.remove(&seq) } else { operations.get(&seq).cloned() };
+        let op = op.ok_or_else(|| corrupt("plan"))?;
+        Ok(ReadyPart {
+            seq,
+            part_idx,
+            n_open: u32::try_from(n_open).map_err(|_| corrupt("part"))?,
+            n_parts: u32::try_from(parts.len()).map_err(|_| corrupt("part"))?,
+            part: part.clone(),
+            operation: op.operation,
+            key: op.key,
+            hash: op.hash,
+        })
+    };
+    there.into_iter().map(&mut ready).collect()
+}
