@@ -1,12 +1,14 @@
 //! What the provider holds, as a handler reads it.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{ContainerId, Marker, NaturalKey, Record, RemoteId, ResourceName, Version};
 
 /// One record at the provider.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Remote {
     /// Its kind.
     pub resource: ResourceName,
@@ -51,6 +53,24 @@ impl Remote {
             fields,
             native: None,
         }
+    }
+}
+
+/// Prints no record content: of `native` only that it is there.
+impl fmt::Debug for Remote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Remote")
+            .field("resource", &self.resource)
+            .field("id", &self.id)
+            .field("container", &self.container)
+            .field("version", &self.version)
+            .field("state", &self.state)
+            .field("marker", &self.marker)
+            .field("keys", &self.keys)
+            .field("changed_at", &self.changed_at)
+            .field("fields", &self.fields)
+            .field("has_native", &self.native.is_some())
+            .finish()
     }
 }
 
@@ -103,4 +123,17 @@ pub enum Found {
     One(Box<Remote>),
     /// Several: a question, never a guess.
     Many(Vec<Remote>),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Value;
+
+    #[test]
+    fn debug_shows_neither_fields_nor_native() {
+        let mut remote = Remote::live("contacts".into(), "1", Record::new().with("name", Value::text("Ada")));
+        remote.native = Some(serde_json::json!({"tags": ["Ada"]}));
+        assert!(!format!("{remote:?}").contains("Ada"));
+    }
 }
