@@ -106,7 +106,7 @@ pub(crate) fn needs_automation() -> Skip {
     )
     .remedy(
         Owner::EndUserData,
-        "Pause the welcome automation in Mailchimp, or allow automations for this sync. The contact goes with the next sync.",
+        "Allow automations for this sync; or pause the welcome automation in Mailchimp, then retry the contact: it goes with the sync after that.",
     )
     .needs_grant(AUTOMATION)
 }

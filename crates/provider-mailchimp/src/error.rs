@@ -13,6 +13,9 @@ use crate::model::{MemberRefusal, Problem};
 /// report days (<https://github.com/ibericode/mailchimp-for-wordpress/issues/506>).
 const CROWDED_PAUSE: Duration = Duration::from_secs(3 * 24 * 60 * 60);
 
+/// When an item is tried again by itself whose remedy lies in Mailchimp: nothing tells us that it was applied.
+pub(crate) const LOOK_AGAIN_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// Tells a call's meaning: the status first, then the body's own words.
 /// Source: <https://mailchimp.com/developer/marketing/docs/errors/>.
 pub(crate) fn classify(answer: &Response<Bytes>) -> Result<()> {
@@ -32,7 +35,11 @@ pub(crate) fn classify_archive(answer: &Response<Bytes>) -> Result<()> {
             let problem = problem(answer.body()).unwrap_or_default();
             Err(Error::new(ErrorKind::Refused, "Mailchimp does not let this contact be archived")
                 .with_provider(code(&problem.title), problem.detail)
-                .with_remedy("Archive the contact in Mailchimp, or ask Mailchimp's support why it can't be.")
+                .with_retry(Retry::After(LOOK_AGAIN_AFTER))
+                .with_remedy(
+                    "Archive the contact in Mailchimp, or ask Mailchimp's support why it can't be. It is looked at again after \
+                     a day.",
+                )
                 .with_context("status", 405))
         }
         _ => classify(answer),
@@ -84,7 +91,8 @@ pub(crate) fn refusal(refusal: MemberRefusal) -> Refusal {
 pub(crate) fn tag_refused(words: &str) -> Error {
     Error::new(ErrorKind::Refused, "Mailchimp did not change the tag of this contact")
         .with_provider("segment", words)
-        .with_remedy("Look at the contact in Mailchimp, then sync again.")
+        .with_retry(Retry::After(LOOK_AGAIN_AFTER))
+        .with_remedy("Look at the contact in Mailchimp. Its tags are tried again after a day.")
 }
 
 /// The audience that the settings name isn't there.
@@ -216,17 +224,22 @@ fn refused(words: &str) -> Error {
         Error::new(ErrorKind::Refused, "Mailchimp takes the e-mail address for a fake or invalid one")
             .with_remedy("Correct the customer's e-mail address. The contact goes with the next sync.")
     } else {
-        Error::new(ErrorKind::Refused, "Mailchimp refused the contact")
-            .with_remedy("Mailchimp's own words say why. Correct the customer, then sync again.")
+        Error::new(ErrorKind::Refused, "Mailchimp refused the contact").with_remedy(
+            "Mailchimp's own words say why. A corrected customer goes with the next sync; where something was changed in \
+                 Mailchimp instead, retry the contact.",
+        )
     }
 }
 
 fn value_refused(field: &str) -> Error {
     // Schema errors name a path, value errors the merge tag.
     let tag = field.rsplit('.').next().unwrap_or(field);
-    Error::new(ErrorKind::Invalid, format!("the audience does not accept the value of the merge field {tag}")).with_remedy(
-        format!("Correct the customer's value, or the mapping of {tag} under Settings > Mailchimp > Merge fields."),
-    )
+    Error::new(ErrorKind::Invalid, format!("the audience does not accept the value of the merge field {tag}"))
+        .with_retry(Retry::After(LOOK_AGAIN_AFTER))
+        .with_remedy(format!(
+            "Correct the customer's value, the mapping of {tag} under Settings > Mailchimp > Merge fields, or {tag} itself in \
+             Mailchimp. It is tried again after a day, and with the next sync after a correction here."
+        ))
 }
 
 fn compliance() -> Error {
@@ -347,7 +360,8 @@ mod tests {
         let body = r#"{"title":"Resource Not Found","status":404}"#;
         assert!(classify_archive(&answer(404, "application/problem+json", body)).is_ok());
         assert!(classify_archive(&answer(404, "text/html", "<html>")).is_err(), "a page on the way is no proof");
-        assert_eq!(classify_archive(&answer(405, "application/problem+json", "{}")).unwrap_err().kind(), ErrorKind::Refused);
+        let held = classify_archive(&answer(405, "application/problem+json", "{}")).unwrap_err();
+        assert_eq!((held.kind(), held.retry()), (ErrorKind::Refused, Retry::After(LOOK_AGAIN_AFTER)));
     }
 
     #[test]
@@ -369,8 +383,9 @@ mod tests {
         let Refusal::Refused(field) = refused("Please enter a value", "ERROR_GENERIC", "LNAME") else {
             panic!("not refused");
         };
-        assert_eq!(field.kind(), ErrorKind::Invalid);
+        assert_eq!((field.kind(), field.retry()), (ErrorKind::Invalid, Retry::After(LOOK_AGAIN_AFTER)));
         assert!(field.message().contains("LNAME"));
+        assert_eq!(tag_refused("x").retry(), Retry::After(LOOK_AGAIN_AFTER));
         let Refusal::Refused(fake) = refused("x@example.com looks fake or invalid", "ERROR_GENERIC", "") else {
             panic!("not refused");
         };

@@ -3,11 +3,11 @@
 use jiff::{civil::Date, tz::TimeZone};
 use serde_json::{Map, Value as Json, json};
 use sync_core::{
-    Error, ErrorKind, Facts, Operation, Record, Result, Value,
+    Error, ErrorKind, Facts, Operation, Record, Result, Retry, Value,
     model::{Address, Phone},
 };
 
-use crate::settings::MailchimpSettings;
+use crate::{error::LOOK_AGAIN_AFTER, settings::MailchimpSettings};
 
 /// Longest text, in bytes: Mailchimp cuts what is longer, so it is cut here, at a whole character.
 /// Source: <https://mailchimp.com/developer/marketing/docs/merge-fields/>.
@@ -60,8 +60,10 @@ pub(crate) fn values(
                     ErrorKind::Invalid,
                     format!("the audience requires the merge field {tag}, and the customer has no complete {field}"),
                 )
+                .with_retry(Retry::After(LOOK_AGAIN_AFTER))
                 .with_remedy(format!(
-                    "Fill in {field}, or let incomplete contacts go under Settings > Mailchimp. The contact goes with the next sync."
+                    "Fill in {field}, or let incomplete contacts go under Settings > Mailchimp: the contact goes with the next \
+                     sync. Where {tag} is made optional in Mailchimp instead, it goes within a day."
                 )));
             }
             None => {}
@@ -112,7 +114,11 @@ impl<'a> Definition<'a> {
     fn format(&self, tag: &str, field: &str, value: &Value) -> Result<Option<Json>> {
         let wants = |what: &str| {
             Error::new(ErrorKind::Invalid, format!("the merge field {tag} takes {what}, which {field} does not hold"))
-                .with_remedy(format!("Correct {field}, or the mapping of {tag} under Settings > Mailchimp > Merge fields."))
+                .with_retry(Retry::After(LOOK_AGAIN_AFTER))
+                .with_remedy(format!(
+                    "Correct {field}, or the mapping of {tag} under Settings > Mailchimp > Merge fields: the contact goes with \
+                     the next sync. Where {tag} is changed in Mailchimp instead, it goes within a day."
+                ))
         };
         let text = || text_of(value).ok_or_else(|| wants("a text"));
         Ok(match self.kind {
