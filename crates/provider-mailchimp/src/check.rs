@@ -65,9 +65,9 @@ pub(crate) async fn check(handler: &Handler, cx: &Context<'_>, check: Check) -> 
         }),
     );
     checked.facts.learn(Facts::of(merge::FACT, json!(definitions)));
-    // Without the grant tags go by member, and no id is needed.
+    // Without the grant tags go by member, and no id is needed; should one be, it is read then.
     if cx.grants.allow(AUTOMATION) {
-        checked.facts.learn(push_tags::fact(segments(handler, cx, audience).await?));
+        checked.facts.learn(push_tags::fact(handler, audience, segments(handler, cx, audience).await?));
     }
     Ok(checked)
 }
@@ -157,7 +157,8 @@ async fn definitions(handler: &Handler, cx: &Context<'_>, audience: &ContainerId
     Ok(definitions)
 }
 
-async fn segments(handler: &Handler, cx: &Context<'_>, audience: &ContainerId) -> Result<Vec<Segment>> {
+/// The audience's tags, all of them.
+pub(crate) async fn segments(handler: &Handler, cx: &Context<'_>, audience: &ContainerId) -> Result<Vec<Segment>> {
     let count = handler.config.page_size;
     let mut segments = Vec::new();
     for page in 0..MAX_PAGES {

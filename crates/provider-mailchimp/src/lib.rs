@@ -25,6 +25,7 @@ mod schema;
 mod settings;
 mod step;
 mod summary;
+mod tag_change;
 mod tags;
 
 pub use config::MailchimpConfig;

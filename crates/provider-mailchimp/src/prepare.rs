@@ -9,14 +9,17 @@ use crate::{
     address::{Address, member_id},
     check::{double_optin, has_welcome},
     consent::{self, StatusChange},
-    descriptor::{AUTOMATION, CONFIRMATION_MAIL, CONSENT, EMAIL},
+    descriptor::{AUTOMATION, CONFIRMATION_MAIL, CONSENT, DESCRIPTOR, EMAIL},
     handler::Handler,
     merge::{self, Which},
     model::{MemberWrite, Status},
     settings::{DoubleOptin, KnownMembers},
     step::Step,
-    tags::TagChange,
+    tag_change::TagChange,
 };
+
+/// A status that goes up is never asked for twice without looking in between: who unsubscribed since stays out.
+const LOOK_AGAIN: Safety = Safety::LookUp { settle: DESCRIPTOR.settle };
 
 /// Whose parts these are, and what may be done.
 struct Making<'a> {
@@ -74,10 +77,17 @@ impl Making<'_> {
     fn create(&mut self) -> Result<(), Stop> {
         let status = new_status(self.handler, self.facts, self.op)?;
         self.handler.audience(self.op)?;
-        let write = new_member(self.handler, self.facts, self.grants, self.op)?;
-        let part = Part::new(0, self.group(&Step::New), self.handler.config.members_per_call, Safety::ClientId);
-        self.parts.push(self.allowed(status, part)?);
-        if write.tags.is_empty() { self.tags(2) } else { Ok(()) }
+        // The call that adds members has no word against automations.
+        let may_ride = self.handler.settings.tags_in_create && self.grants.allow(AUTOMATION);
+        let write = new_member(self.handler, self.facts, self.op, may_ride)?;
+        let step = if write.tags.is_empty() { Step::New } else { Step::NewTagged };
+        let part = Part::new(0, self.group(&step), self.handler.config.members_per_call, Safety::ClientId);
+        let mut part = self.allowed(status, part)?;
+        if step == Step::NewTagged {
+            part.effects = if status == Status::Pending { &[CONFIRMATION_MAIL, AUTOMATION] } else { &[AUTOMATION] };
+        }
+        self.parts.push(part);
+        if step == Step::NewTagged { Ok(()) } else { self.tags(2) }
     }
 
     fn update(&mut self) -> Result<(), Stop> {
@@ -101,15 +111,14 @@ impl Making<'_> {
             StatusChange::StaysArchived => return Err(stays_archived().into()),
             StatusChange::Revive(status) => {
                 merge::values(&self.handler.settings, self.facts, op, Which::All)?;
-                let part = Part::new(0, self.group(&Step::Revive(id)), 1, Safety::Repeatable);
+                let part = Part::new(0, self.group(&Step::Revive(id)), 1, LOOK_AGAIN);
                 self.parts.push(self.allowed(status, part)?);
                 return self.tags(2);
             }
             // Marketing ends before anything else is written.
             StatusChange::Lower => self.single(0, Step::Lower(id.clone()), Safety::Repeatable),
             StatusChange::Raise(status) => {
-                // A second confirmation mail is the worst that a repeated call does.
-                let part = Part::new(1, self.group(&Step::Raise(address.id())), 1, Safety::AtLeastOnce);
+                let part = Part::new(1, self.group(&Step::Raise(address.id())), 1, LOOK_AGAIN);
                 self.parts.push(self.allowed(status, part)?);
             }
             StatusChange::None => {}
@@ -198,20 +207,15 @@ pub(crate) fn status_change(handler: &Handler, facts: &Facts, op: &Operation) ->
     consent::of_known(local_consent(op), op.is_changed(CONSENT), op.before.as_deref(), asks_to_confirm(handler, facts))
 }
 
-/// A new member as it is sent.
+/// A new member as it is sent, with its tags inside or not.
 ///
 /// # Errors
 /// [`ErrorKind::Invalid`] names the field and the remedy.
-pub(crate) fn new_member(handler: &Handler, facts: &Facts, grants: &EffectGrants, op: &Operation) -> Result<MemberWrite> {
+pub(crate) fn new_member(handler: &Handler, facts: &Facts, op: &Operation, tagged: bool) -> Result<MemberWrite> {
     let address = sound_address(op)?;
     // Who is skipped never gets here: `prepare` said so.
     let status = new_status(handler, facts, op).map_err(|skip| Error::new(ErrorKind::Refused, skip.message))?;
-    // The call that adds members has no word against automations.
-    let tags = if handler.settings.tags_in_create && grants.allow(AUTOMATION) {
-        TagChange::of(&handler.settings, op)?.add.into_values().collect()
-    } else {
-        Vec::new()
-    };
+    let tags = if tagged { TagChange::of(&handler.settings, op)?.add.into_values().collect() } else { Vec::new() };
     Ok(MemberWrite {
         email_address: Some(address.as_str().to_owned()),
         status: Some(status),
@@ -263,6 +267,6 @@ fn no_address() -> Skip {
 fn stays_archived() -> Skip {
     Skip::new("archived", "is archived in Mailchimp, and stays so").remedy(
         Owner::EndUserData,
-        "Unarchive the contact in Mailchimp if it shall take part again. It goes with the next sync.",
+        "Unarchive the contact in Mailchimp if it shall take part again, then retry it: it goes with the sync after that.",
     )
 }

@@ -20,6 +20,7 @@ use crate::{
     prepare::{known_id, new_member, sound_address, status_change, written_address},
     push_tags,
     step::Step,
+    tag_change::TagChange,
 };
 
 /// One call, and one receipt per part.
@@ -33,8 +34,9 @@ pub(crate) async fn push(handler: &Handler, cx: &Context<'_>, request: Push<'_>)
     let step = Step::parse(set.group, handler.elsewhere(first.op))
         .ok_or_else(|| Error::new(ErrorKind::Internal, "a call was asked for that Mailchimp's parts do not know"))?;
     match step {
-        Step::New => pushing.members(set.parts, true).await,
-        Step::Known => pushing.members(set.parts, false).await,
+        Step::New => pushing.members(set.parts, Batch::New { tagged: false }).await,
+        Step::NewTagged => pushing.members(set.parts, Batch::New { tagged: true }).await,
+        Step::Known => pushing.members(set.parts, Batch::Known).await,
         Step::TagAdd(tag) => push_tags::change(&pushing, set.parts, &tag, true).await,
         Step::TagRemove(tag) => push_tags::change(&pushing, set.parts, &tag, false).await,
         single => {
@@ -54,6 +56,13 @@ pub(crate) struct Pushing<'a> {
     pub(crate) facts: &'a Facts,
 }
 
+/// Which members a call writes.
+#[derive(Clone, Copy, PartialEq)]
+enum Batch {
+    New { tagged: bool },
+    Known,
+}
+
 /// A member on its way: which part it is, its address as answers are matched by, and what is sent.
 struct Going {
     part: usize,
@@ -64,10 +73,10 @@ struct Going {
 impl Pushing<'_> {
     /// Members in one call. A schema error of single members refuses the call as a whole: it then goes once more without
     /// them, so that one bad item stays one bad item.
-    async fn members(&self, parts: &[PartRef<'_>], new: bool) -> Result<Vec<Receipt>> {
+    async fn members(&self, parts: &[PartRef<'_>], batch: Batch) -> Result<Vec<Receipt>> {
         let mut receipts: Vec<Option<Receipt>> = parts.iter().map(|_| None).collect();
-        let mut going = self.going(parts, new, &mut receipts);
-        let mut answer = self.send_members(&going, new).await;
+        let mut going = self.going(parts, batch, &mut receipts);
+        let mut answer = self.send_members(&going, batch).await;
         if let Err(error) = &answer
             && error.kind() == ErrorKind::Invalid
         {
@@ -76,11 +85,11 @@ impl Pushing<'_> {
                 for at in at_fault.into_iter().rev() {
                     receipts[going.remove(at).part] = Some(Receipt::Refused(copy(error)));
                 }
-                answer = self.send_members(&going, new).await;
+                answer = self.send_members(&going, batch).await;
             }
         }
         match answer {
-            Ok(Some(written)) => self.settle(parts, going, written, new, &mut receipts).await?,
+            Ok(Some(written)) => self.settle(parts, going, written, batch, &mut receipts).await?,
             Ok(None) => {}
             // A call for one member alone is refused for what that member contains.
             Err(error) if going.len() == 1 && is_about_the_item(&error) => {
@@ -91,12 +100,14 @@ impl Pushing<'_> {
         Ok(receipts.into_iter().map(|receipt| receipt.unwrap_or_else(|| Receipt::Uncertain(unanswered()))).collect())
     }
 
-    fn going(&self, parts: &[PartRef<'_>], new: bool, receipts: &mut [Option<Receipt>]) -> Vec<Going> {
+    fn going(&self, parts: &[PartRef<'_>], batch: Batch, receipts: &mut [Option<Receipt>]) -> Vec<Going> {
         let mut keys = HashSet::new();
         let mut going = Vec::with_capacity(parts.len());
         for (part, one) in parts.iter().enumerate() {
-            let write =
-                if new { new_member(self.handler, self.facts, self.cx.grants, one.op) } else { self.profile(one.op) };
+            let write = match batch {
+                Batch::New { tagged } => new_member(self.handler, self.facts, one.op, tagged),
+                Batch::Known => self.profile(one.op),
+            };
             let write = match write {
                 Ok(write) => write,
                 Err(error) => {
@@ -118,13 +129,13 @@ impl Pushing<'_> {
         going
     }
 
-    async fn send_members(&self, going: &[Going], new: bool) -> Result<Option<MembersWritten>> {
+    async fn send_members(&self, going: &[Going], batch: Batch) -> Result<Option<MembersWritten>> {
         if going.is_empty() {
             return Ok(None);
         }
         let members: Vec<&MemberWrite> = going.iter().map(|going| &going.write).collect();
-        let sync_tags = new && members.iter().any(|member| !member.tags.is_empty());
-        let body = MembersWrite { members, update_existing: !new, sync_tags };
+        let new = batch != Batch::Known;
+        let body = MembersWrite { members, update_existing: !new, sync_tags: batch == Batch::New { tagged: true } };
         // Of known members only what changed is sent, so nothing that is missing can be required.
         let skip_validation = !new || self.handler.settings.skip_merge_validation;
         let call = client::write_members(self.audience, &body, skip_validation)?;
@@ -137,14 +148,14 @@ impl Pushing<'_> {
         parts: &[PartRef<'_>],
         going: Vec<Going>,
         written: MembersWritten,
-        new: bool,
+        batch: Batch,
         receipts: &mut [Option<Receipt>],
     ) -> Result<()> {
         let by_key: HashMap<String, usize> = going.into_iter().map(|going| (going.key, going.part)).collect();
         let mut without_status = Vec::new();
         for refused in written.errors {
             let Some(part) = by_key.get(&key(&refused.email_address)).copied() else { continue };
-            if !new && refused.field == "status" {
+            if batch == Batch::Known && refused.field == "status" {
                 without_status.push(part);
                 continue;
             }
@@ -183,10 +194,7 @@ impl Pushing<'_> {
                 }
                 return self.receipt(op, sent, |_| Ok(done(id.clone())));
             }
-            Step::MemberTags(id) => {
-                let sent = push_tags::write_member(self, op, id).await;
-                return self.receipt(op, sent, |_| Ok(done(id.clone())));
-            }
+            Step::MemberTags(id) => return push_tags::write_member(self, op, id).await,
             Step::Lower(id) => client::update_member(audience, id, &status(Status::Unsubscribed))?,
             Step::Raise(id) => match status_change(self.handler, self.facts, op) {
                 crate::consent::StatusChange::Raise(to) => client::update_member(audience, id, &status(to))?,
@@ -207,7 +215,7 @@ impl Pushing<'_> {
                 Err(error) => return Ok(Receipt::Refused(error)),
             },
             Step::Rename(id) => return self.rename(op, id).await,
-            Step::New | Step::Known | Step::TagAdd(_) | Step::TagRemove(_) => {
+            Step::New | Step::NewTagged | Step::Known | Step::TagAdd(_) | Step::TagRemove(_) => {
                 return Err(Error::new(ErrorKind::Internal, "a call for many members was asked for one"));
             }
         };
@@ -246,7 +254,7 @@ impl Pushing<'_> {
     }
 
     /// What became of a call about one member.
-    fn receipt(
+    pub(crate) fn receipt(
         &self,
         op: &Operation,
         sent: Result<Response<Bytes>>,
@@ -290,7 +298,10 @@ impl Pushing<'_> {
         if member.id.is_empty() && member.email_address.is_empty() {
             return Receipt::Uncertain(unanswered());
         }
-        let after = mapping::after(&self.handler.settings, self.audience, member);
+        let mut after = mapping::after(&self.handler.settings, self.audience, member);
+        if let Some(after) = &mut after {
+            after.native = TagChange::of(&self.handler.settings, op).ok().and_then(|change| change.native);
+        }
         let told = after.as_ref().map(|after| after.id.clone());
         match told.or_else(|| address_id(op)).or_else(|| known_id(op)) {
             Some(id) => Receipt::Done { id, version: None, after, facts: None },
@@ -321,7 +332,7 @@ fn status(to: Status) -> MemberWrite {
 /// Batches are refused without a status, and with one they would assert consent.
 fn needs_single() -> Error {
     Error::new(ErrorKind::Refused, "Mailchimp wants a status for each contact of a call, which is never sent for known ones")
-        .with_remedy("Set known_members to single under Settings > Mailchimp, then sync again.")
+        .with_remedy("Set known_members to single under Settings > Mailchimp. The contact goes with the sync after that.")
 }
 
 /// The answer has nothing about this member.

@@ -9,6 +9,8 @@ use sync_core::{ContainerId, RemoteId};
 pub(crate) enum Step {
     /// New members, up to 500.
     New,
+    /// New members with their tags, up to 500.
+    NewTagged,
     /// The profile of known members, up to 500.
     Known,
     /// The profile of one known member.
@@ -32,6 +34,7 @@ pub(crate) enum Step {
 }
 
 const NEW: &str = "members:new";
+const NEW_TAGGED: &str = "members:new+tags";
 const KNOWN: &str = "members:known";
 
 impl Step {
@@ -39,6 +42,7 @@ impl Step {
     pub(crate) fn group(&self, elsewhere: Option<&ContainerId>) -> Cow<'static, str> {
         let name: Cow<'static, str> = match self {
             Self::New => NEW.into(),
+            Self::NewTagged => NEW_TAGGED.into(),
             Self::Known => KNOWN.into(),
             Self::Profile(id) => format!("member:profile:{id}").into(),
             Self::Rename(id) => format!("member:rename:{id}").into(),
@@ -73,6 +77,7 @@ impl Step {
         }
         let (kind, id) = match name {
             NEW => return Some(Self::New),
+            NEW_TAGGED => return Some(Self::NewTagged),
             KNOWN => return Some(Self::Known),
             _ => name.strip_prefix("member:")?.split_once(':')?,
         };
@@ -97,7 +102,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_group_reads_back_what_it_says(tag in "\\PC{1,20}", id in "[0-9a-f]{32}", kind in 0..11, far: bool) {
+        fn a_group_reads_back_what_it_says(tag in "\\PC{1,20}", id in "[0-9a-f]{32}", kind in 0..12, far: bool) {
             let id = RemoteId::new(id);
             let step = match kind {
                 0 => Step::New,
@@ -110,6 +115,7 @@ mod tests {
                 7 => Step::Archive(id),
                 8 => Step::TagAdd(tag),
                 9 => Step::TagRemove(tag),
+                10 => Step::NewTagged,
                 _ => Step::MemberTags(id),
             };
             let audience = ContainerId::from_static("a1b2");

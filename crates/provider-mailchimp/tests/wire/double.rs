@@ -255,6 +255,30 @@ async fn our_tags_come_and_go_and_the_marketers_stay() {
 }
 
 #[tokio::test]
+async fn another_prefix_moves_our_tags_and_only_ours() {
+    for grants in [&[][..], &["automation"]] {
+        let mut world = World::new(newsletter(), json!({"tag_prefix": "old:"}), grants).await;
+        let tagged =
+            |tags: &[&str]| customer(ADA).with("tags", Value::Set(tags.iter().map(|tag| (*tag).to_owned()).collect()));
+        let receipts = world.apply(&tagging(create(tagged(&["diver", "guest"])), &["diver", "guest"], &[])).await;
+        let Some(Receipt::Done { after: Some(after), .. }) = receipts.last() else { panic!("{receipts:?}") };
+        let native = after.native.clone();
+        for name in ["old:marketer", "VIP"] {
+            world.act(json!({"do": "tag", "list": AUDIENCE, "email": ADA, "name": name}));
+        }
+        world.handler = open(json!({"page_size": 3}), json!({"audience": AUDIENCE, "tag_prefix": "new:"})).unwrap();
+        // One tag changed in the same run as the prefix.
+        let mut before = world.find(ADA).await;
+        before.native = native;
+        world.apply(&tagging(update(before, tagged(&["diver", "pro"]), &["tags"]), &["pro"], &["guest"])).await;
+        let mut tags: Vec<String> = serde_json::from_value(world.member(ADA)["tags"].clone()).unwrap();
+        tags.sort();
+        assert_eq!(tags, ["VIP", "new:diver", "new:pro", "old:marketer"]);
+        world.is_clean(0);
+    }
+}
+
+#[tokio::test]
 async fn a_rename_keeps_one_member() {
     let mut world = World::new(newsletter(), json!({}), &[]).await;
     let before = world.find("subscribed@example.com").await;

@@ -1,10 +1,13 @@
 //! Which parts an operation has, and who is left out.
 
+use std::time::Duration;
+
 use serde_json::json;
-use sync_core::{ConsentState as C, ErrorKind, Facts, Reason, Record, RemoteState, Safety, Value};
+use sync_core::{ConsentState as C, ErrorKind, Facts, Reason, Record, RemoteState, Retry, Safety, Value};
 
 use crate::support::{ADA, ADA_ID, Shop, audience_facts, consent, create, customer, remote, remove, tagging, update};
 
+const LOOK_UP: Safety = Safety::LookUp { settle: Duration::from_secs(120) };
 const JORG: &str = "jörg@example.com";
 const JORG_ID: &str = "1020b8f7b35fa04503bbb1a6c0182ca9";
 
@@ -119,6 +122,7 @@ async fn who_unsubscribed_comes_back_only_by_confirming() {
     let parts = shop.parts(&lifted);
     assert_eq!(parts[0].group, format!("member:raise:{ADA_ID}"));
     assert_eq!(parts[0].effects[0].name, "confirmation-mail");
+    assert_eq!(parts[0].safety, LOOK_UP, "an unsubscribe after a lost answer is seen before anything is asked for again");
 }
 
 #[tokio::test]
@@ -132,6 +136,8 @@ async fn the_archive_is_left_alone_unless_somebody_agreed() {
     assert_eq!(shop.skip(&update(archived(), customer(ADA), &["first_name"])).code, "archived");
     let newer = customer(ADA).with("consent.email", consent(C::Granted, Some("2026-02-02T00:00:00Z")));
     assert_eq!(shop.groups(&update(archived(), newer, &["consent.email"])), [format!("member:revive:{ADA_ID}")]);
+    let newer = customer(ADA).with("consent.email", consent(C::Granted, Some("2026-02-02T00:00:00Z")));
+    assert_eq!(shop.parts(&update(archived(), newer, &["consent.email"]))[0].safety, LOOK_UP);
     let older = update(archived(), customer(ADA), &["consent.email"]);
     assert_eq!(shop.skip(&older).code, "needs-confirmation-mail");
 }
@@ -186,4 +192,24 @@ async fn a_match_is_written_like_a_change_and_never_with_a_status() {
     let mut op = update(remote(ADA, ADA_ID, C::Denied), customer(ADA), &["consent.email", "last_name"]);
     op.reason = Reason::Matched;
     assert_eq!(shop.groups(&op), ["members:known"]);
+}
+
+#[tokio::test]
+async fn what_only_a_change_in_mailchimp_mends_is_looked_at_again_or_says_that_it_must_be_retried() {
+    let shop = Shop::new(json!({})).await.knowing(audience_facts(false, true));
+    let mut archived = remote(ADA, ADA_ID, C::Unknown);
+    archived.state = RemoteState::Archived;
+    let skips = [shop.skip(&create(customer(ADA))), shop.skip(&update(archived, customer(ADA), &["first_name"]))];
+    for skip in skips {
+        let remedy = skip.remedy.unwrap();
+        assert!(remedy.contains("in Mailchimp") && remedy.contains("retry"), "{remedy}");
+    }
+    let required = json!({"FNAME": {"tag": "FNAME", "name": "First", "type": "dropdown", "required": true,
+        "options": {"choices": ["Bob"]}}});
+    let shop = Shop::new(json!({})).await.knowing(Facts::of("merge_fields", required));
+    for name in ["", "Ada"] {
+        let error = shop.prepare(&create(customer(ADA).with("first_name", Value::text(name)))).unwrap_err();
+        assert_eq!(error.retry(), Retry::After(Duration::from_secs(24 * 60 * 60)));
+        assert!(error.remedy().unwrap().contains("in Mailchimp"));
+    }
 }

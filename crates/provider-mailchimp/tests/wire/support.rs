@@ -294,6 +294,13 @@ pub(crate) fn audience_facts(double_optin: bool, has_welcome: bool) -> Facts {
     Facts::of("audience", audience)
 }
 
+/// The ids of the audience's tags, as they are known once all of them were read.
+pub(crate) fn tag_facts(ids: Json) -> Facts {
+    let mut facts = Facts::of("tags", ids);
+    facts.learn(Facts::of("tags_read", json!({AUDIENCE: true})));
+    facts
+}
+
 pub(crate) fn problem(status: u16, title: &str, detail: &str) -> ResponseTemplate {
     let body = json!({"type": "https://mailchimp.com/developer/marketing/docs/errors/", "title": title, "status": status,
         "detail": detail, "instance": "3b4dcb40-0000-4000-8000-000000000000"});
