@@ -5,4 +5,5 @@ mod crash;
 mod faults;
 mod first_sync;
 mod flows;
+mod sqlite;
 mod tenants;
