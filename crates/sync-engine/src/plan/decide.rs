@@ -258,7 +258,10 @@ fn present(fields: &FieldSet, record: &Record) -> Vec<FieldName> {
 /// The remote record as it is known: read now, else the base.
 fn before(link: &Link, remote: &RemoteSide) -> Option<Box<Remote>> {
     if let RemoteSide::Seen(remote) = remote {
-        return Some(remote.clone());
+        // A listing doesn't know what we remember beside it.
+        let mut remote = remote.clone();
+        remote.native = remote.native.or_else(|| link.base.as_ref().and_then(|base| base.native.clone()));
+        return Some(remote);
     }
     let id = link.remote.clone()?;
     let mut known = Remote::live(link.resource.clone(), id, Record::new());
