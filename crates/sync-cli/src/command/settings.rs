@@ -112,7 +112,12 @@ pub(super) async fn store(app: &App, bench: &Workbench, scope: &Scope, settings:
             }));
             app.out.note("error: the settings were not stored");
             for problem in &problems {
-                app.out.note(format!("  {}: {}. {}", problem.setting, problem.message.trim_end_matches('.'), problem.remedy));
+                app.out.note(format!(
+                    "  {}: {}. {}",
+                    problem.setting,
+                    problem.message.trim_end_matches('.'),
+                    problem.remedy
+                ));
             }
             let set = format!("syncctl settings {} --org {} --set NAME=VALUE", scope.integration, scope.organization);
             app.out.note(format!("  Change settings with: {set}"));
