@@ -10,7 +10,7 @@ use crate::{
     Operation, PageToken, Part, RemoteId, ResourceName, Skip,
 };
 
-/// How deep [`SyncHandler::check`] looks.
+/// How deep [`crate::SyncHandler::check`] looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Check {
     /// Only which account it is: once per grant generation.
@@ -19,7 +19,7 @@ pub enum Check {
     Settings,
 }
 
-/// What [`SyncHandler::check`] saw.
+/// What [`crate::SyncHandler::check`] saw.
 #[derive(Debug, Default)]
 #[non_exhaustive]
 pub struct Checked {
@@ -259,7 +259,7 @@ pub struct Watching {
     pub renew_at: Option<Timestamp>,
 }
 
-/// Numbers of a plan, for [`SyncHandler::summary`].
+/// Numbers of a plan, for [`crate::SyncHandler::summary`].
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct PlanDigest<'a> {
