@@ -65,16 +65,13 @@ create table seen (
 );
 create index seen_key on seen (run_id, key_hash) where key_hash is not null;
 
--- What twins, repeats and the plan's hash are computed from; the long operations are apart.
+-- What twins, repeats and the plan's hash are computed from; the long operations are apart. Rows of a plan are numbered by
+-- run_id * 2^40 + seq, so that a row is found without an index.
 create table plan_op (
-    run_id bigint not null, seq bigint not null, resource text not null, local_id text not null, role text not null,
-    digest text not null, natural_key text, hash text,
-    primary key (run_id, seq)
-) without rowid;
-create table plan_body (
-    id integer not null primary key, run_id bigint not null, seq bigint not null, operation text not null,
-    unique (run_id, seq)
+    id integer not null primary key, resource text not null, local_id text not null, role text not null,
+    digest text not null, natural_key text, hash text
 );
+create table plan_body (id integer not null primary key, operation text not null);
 
 -- What parts are made of; many share one.
 create table plan_spec (
@@ -82,11 +79,8 @@ create table plan_spec (
     primary key (run_id, id)
 ) without rowid;
 
--- The parts of some operations with their states, packed: a call changes hundreds at once.
-create table plan_states (
-    run_id bigint not null, first_seq bigint not null, last_seq bigint not null, body blob not null,
-    primary key (run_id, first_seq)
-) without rowid;
+-- The parts of some operations with their states, packed, since a call changes hundreds at once; numbered as the first.
+create table plan_states (id integer not null primary key, last_id bigint not null, body blob not null);
 
 -- The parts of one group among some operations, in order, packed.
 create table plan_group (

@@ -1,7 +1,6 @@
 //! A commit: changes of one sort are gathered and written together.
 //!
-//! Changes of different sorts touch different tables, so only the order within a sort matters; each batch keeps it by
-//! writing what it holds before a second change of the same row joins.
+//! Changes of different sorts touch different tables, so only the order within a sort matters, and each batch keeps it.
 
 use std::collections::{HashMap, HashSet};
 
@@ -29,10 +28,10 @@ impl SqliteStore {
         let (mut outcomes, mut facts) = (Vec::new(), Vec::new());
         for change in changes {
             match change {
-                Change::OpenLink(link) => links.open(conn, scope, link).await?,
-                Change::PutLink(link) => links.put(conn, scope, link).await?,
+                Change::OpenLink(link) => links.open(link),
+                Change::PutLink(link) => links.put(link),
                 Change::DropLink { account, resource, local, role } => {
-                    links.drop(conn, scope, (account, resource, role, local)).await?;
+                    links.drop(account, resource, role, local);
                 }
                 Change::OpenCall(call) => {
                     for (seq, part_idx) in &call.parts {
@@ -62,7 +61,7 @@ impl SqliteStore {
                 _ => return Err(Error::new(ErrorKind::Unsupported, "this store doesn't know this sort of change")),
             }
         }
-        links.flush(conn).await?;
+        links.write(conn, scope).await?;
         parts.write(conn, scope).await?;
         items.flush(conn, scope).await?;
         add_outcomes(conn, scope, &outcomes).await?;

@@ -1,152 +1,252 @@
-//! Links: writes of a commit, gathered into few statements.
+//! Links: writes of a commit. What is there is read first, in one statement, and everything is decided here; so indexes are
+//! written only where their columns change, and the rest goes by row number.
 
-use std::{
-    collections::{HashMap, HashSet},
-    hash::{DefaultHasher, Hash, Hasher},
-};
+use std::collections::HashMap;
 
 use sqlx::SqliteConnection;
 use sync_core::{AccountId, CallKey, ContainerId, Error, ErrorKind, LocalId, RemoteId, ResourceName, Result, Role, Scope};
-use sync_engine::Link;
+use sync_engine::{Link, LinkState};
 
 use super::{
-    links::state_number,
-    sql::{Columns, Insert, Values, short_hash, to_json},
+    links::{state, state_number},
+    sql::{Columns, Insert, Values, from_json, list, short_hash, to_json},
 };
-use crate::error::database;
+use crate::error::{corrupt, database};
 
-macro_rules! put {
-    () => {
-        "insert into link (set_id, local_id, role, container, remote_id, remote_hash, state, natural_key, key_hash, hash, \
-         call_key, has_base)"
-    };
-}
-macro_rules! replace {
-    () => {
-        "on conflict (set_id, local_id, role) do update set container = excluded.container, \
-         remote_id = excluded.remote_id, remote_hash = excluded.remote_hash, state = excluded.state, \
-         natural_key = excluded.natural_key, key_hash = excluded.key_hash, hash = excluded.hash, \
-         call_key = excluded.call_key, has_base = excluded.has_base"
-    };
-}
-
-const N_VALUES: usize = 12;
-const PUT: Insert = Insert { head: put!(), n_values: N_VALUES, tail: replace!() };
-/// Replaces those that are gone or removed alone: 2 and 3.
-const OPEN: Insert = Insert { head: put!(), n_values: N_VALUES, tail: concat!(replace!(), " where link.state in (2, 3)") };
-const BASES: Insert = Insert {
-    head: "insert into link_base (id, body) select l.id, v.column4 from (",
-    n_values: 4,
-    tail: ") v cross join link l where l.set_id = v.column1 and l.local_id = v.column2 and l.role = v.column3 \
-        on conflict (id) do update set body = excluded.body",
-};
-
-/// Changes of links, none of which concerns the same link as another; so their order among themselves doesn't matter.
+/// Changes of links in the order in which they were asked for.
 #[derive(Default)]
-pub(super) struct Links {
-    sets: HashMap<(AccountId, ResourceName), i64>,
-    touched: HashSet<u64>,
-    opened: Vec<(i64, Link)>,
-    put: Vec<(i64, Link)>,
-    dropped: Vec<(i64, LocalId, Role)>,
+pub(super) struct Links(Vec<Asked>);
+
+enum Asked {
+    Open(Link),
+    Put(Link),
+    Drop(AccountId, ResourceName, Role, LocalId),
+}
+
+impl Asked {
+    fn key(&self) -> (&AccountId, &ResourceName, &Role, &LocalId) {
+        match self {
+            Self::Open(link) | Self::Put(link) => (&link.account, &link.resource, &link.role, &link.local),
+            Self::Drop(account, resource, role, local) => (account, resource, role, local),
+        }
+    }
+}
+
+/// A link as it is stored, and as it shall be.
+struct Slot<'a> {
+    set: i64,
+    stored: Option<Stored>,
+    /// `None`: as it is stored.
+    shall: Option<Option<&'a Link>>,
+}
+
+struct Stored {
+    id: i64,
+    state: LinkState,
+    remote_hash: Option<i64>,
+    key_hash: Option<i64>,
+}
+
+impl Slot<'_> {
+    fn state(&self) -> Option<LinkState> {
+        match self.shall {
+            Some(link) => link.map(|link| link.state),
+            None => self.stored.as_ref().map(|stored| stored.state),
+        }
+    }
 }
 
 impl Links {
-    pub(super) async fn open(&mut self, conn: &mut SqliteConnection, scope: &Scope, link: Link) -> Result<()> {
-        let set = self.set(conn, scope, &link.account, &link.resource).await?;
-        self.touch(conn, (set, &link.local, &link.role)).await?;
-        self.opened.push((set, link));
-        Ok(())
+    pub(super) fn open(&mut self, link: Link) {
+        self.0.push(Asked::Open(link));
     }
 
-    pub(super) async fn put(&mut self, conn: &mut SqliteConnection, scope: &Scope, link: Link) -> Result<()> {
-        let set = self.set(conn, scope, &link.account, &link.resource).await?;
-        self.touch(conn, (set, &link.local, &link.role)).await?;
-        self.put.push((set, link));
-        Ok(())
+    pub(super) fn put(&mut self, link: Link) {
+        self.0.push(Asked::Put(link));
     }
 
-    pub(super) async fn drop(
-        &mut self,
-        conn: &mut SqliteConnection,
-        scope: &Scope,
-        (account, resource, role, local): (AccountId, ResourceName, Role, LocalId),
-    ) -> Result<()> {
-        let set = self.set(conn, scope, &account, &resource).await?;
-        self.touch(conn, (set, &local, &role)).await?;
-        self.dropped.push((set, local, role));
-        Ok(())
+    pub(super) fn drop(&mut self, account: AccountId, resource: ResourceName, role: Role, local: LocalId) {
+        self.0.push(Asked::Drop(account, resource, role, local));
     }
 
-    /// The number of what a link belongs to, which is given where it has none yet.
-    async fn set(
-        &mut self,
-        conn: &mut SqliteConnection,
-        scope: &Scope,
-        account: &AccountId,
-        resource: &ResourceName,
-    ) -> Result<i64> {
-        const NUMBER: &str = "insert into link_set (org, integration, account, resource) values ($1, $2, $3, $4) \
-            on conflict (org, integration, account, resource) do update set account = excluded.account returning id";
-        // Commits name few sets, mostly one: a look at all is cheaper than a key.
-        let known = self.sets.iter().find(|((of, kind), _)| of == account && kind == resource);
-        if let Some((_, set)) = known {
-            return Ok(*set);
+    pub(super) async fn write(&self, conn: &mut SqliteConnection, scope: &Scope) -> Result<()> {
+        if self.0.is_empty() {
+            return Ok(());
         }
-        let query = sqlx::query(NUMBER)
-            .bind(scope.organization.as_str())
-            .bind(scope.integration.as_str())
-            .bind(account.as_str())
-            .bind(resource.as_str());
-        let set = query.fetch_one(conn).await.map_err(database)?.int(0)?;
-        self.sets.insert((account.clone(), resource.clone()), set);
-        Ok(set)
+        let mut slots = self.slots(conn, scope).await?;
+        let mut numbers = HashMap::with_capacity(self.0.len());
+        let n_slots = slots.len();
+        for asked in &self.0 {
+            let next = numbers.len();
+            let slot = *numbers.entry(asked.key()).or_insert(next);
+            let slot = slots.get_mut(slot).ok_or_else(|| corrupt("link"))?;
+            if let Asked::Open(link) = asked
+                && matches!(slot.state(), Some(LinkState::Open | LinkState::Live))
+            {
+                return Err(Error::new(ErrorKind::Taken, "this record has a counterpart already, or a create on its way")
+                    .with_context("resource", &link.resource)
+                    .with_context("local", &link.local));
+            }
+            slot.shall = Some(match asked {
+                Asked::Open(link) | Asked::Put(link) => Some(link),
+                Asked::Drop(..) => None,
+            });
+        }
+        debug_assert_eq!(numbers.len(), n_slots);
+        apply(conn, &slots).await
     }
 
-    /// Writes what was gathered before a second change of one link joins it. Two links with one hash cost a flush too many.
-    async fn touch(&mut self, conn: &mut SqliteConnection, key: impl Hash) -> Result<()> {
-        let mut hasher = DefaultHasher::new();
-        key.hash(&mut hasher);
-        let hash = hasher.finish();
-        if !self.touched.insert(hash) {
-            self.flush(conn).await?;
-            self.touched.insert(hash);
+    /// One slot for each link, in the order in which they are named first.
+    async fn slots(&self, conn: &mut SqliteConnection, scope: &Scope) -> Result<Vec<Slot<'_>>> {
+        let mut slots = Vec::with_capacity(self.0.len());
+        // Links of one account, resource and role, mostly all of them, with their slots.
+        type Group<'a> = (&'a AccountId, &'a ResourceName, &'a Role);
+        let mut groups: HashMap<Group<'_>, (Vec<&LocalId>, Vec<usize>)> = HashMap::new();
+        let mut known = HashMap::with_capacity(self.0.len());
+        for asked in &self.0 {
+            if known.insert(asked.key(), ()).is_none() {
+                let (account, resource, role, local) = asked.key();
+                let (locals, places) = groups.entry((account, resource, role)).or_default();
+                locals.push(local);
+                places.push(slots.len());
+                slots.push(Slot { set: 0, stored: None, shall: None });
+            }
         }
-        Ok(())
-    }
-
-    pub(super) async fn flush(&mut self, conn: &mut SqliteConnection) -> Result<()> {
-        const DROP: [&str; 2] = [
-            "delete from link_base where id in (select l.id from json_each($1) e cross join link l \
-             where l.set_id = e.value ->> 0 and l.local_id = e.value ->> 1 and l.role = e.value ->> 2)",
-            "delete from link where (set_id, local_id, role) in \
-             (select value ->> 0, value ->> 1, value ->> 2 from json_each($1))",
-        ];
-        self.touched.clear();
-        let opened = std::mem::take(&mut self.opened);
-        if OPEN.rows(&mut *conn, &opened, bind).await? != opened.len() as u64 {
-            return Err(taken(conn, &opened).await?);
+        for ((account, resource, role), (locals, places)) in groups {
+            let set = number_set(conn, scope, account, resource).await?;
+            for place in &places {
+                if let Some(slot) = slots.get_mut(*place) {
+                    slot.set = set;
+                }
+            }
+            for (i, stored) in find(conn, set, role, &locals).await? {
+                let slot = places.get(i).and_then(|place| slots.get_mut(*place));
+                slot.ok_or_else(|| corrupt("link"))?.stored = Some(stored);
+            }
         }
-        let put = std::mem::take(&mut self.put);
-        PUT.rows(&mut *conn, &put, bind).await?;
-        let based: Vec<&(i64, Link)> = opened.iter().chain(&put).filter(|(_, link)| link.base.is_some()).collect();
-        let bind = |(set, link): &&(i64, Link), values: &mut Values| {
-            let base = link.base.as_ref().map(to_json).transpose()?;
-            values.int(*set).text(link.local.as_str()).text(link.role.as_str()).opt_text(base);
-            Ok(())
-        };
-        BASES.rows(&mut *conn, &based, bind).await?;
-        let dropped = std::mem::take(&mut self.dropped);
-        for sql in DROP.into_iter().filter(|_| !dropped.is_empty()) {
-            sqlx::query(sql).bind(to_json(&dropped)?).execute(&mut *conn).await.map_err(database)?;
-        }
-        Ok(())
+        Ok(slots)
     }
 }
 
-fn bind((set, link): &(i64, Link), values: &mut Values) -> Result<()> {
+/// The number of what links belong to, which is given where it has none yet.
+async fn number_set(
+    conn: &mut SqliteConnection,
+    scope: &Scope,
+    account: &AccountId,
+    resource: &ResourceName,
+) -> Result<i64> {
+    const NUMBER: &str = "insert into link_set (org, integration, account, resource) values ($1, $2, $3, $4) \
+        on conflict (org, integration, account, resource) do update set account = excluded.account returning id";
+    let query = sqlx::query(NUMBER)
+        .bind(scope.organization.as_str())
+        .bind(scope.integration.as_str())
+        .bind(account.as_str())
+        .bind(resource.as_str());
+    query.fetch_one(conn).await.map_err(database)?.int(0)
+}
+
+/// What is stored of links, each with its place among `locals`. In one row: a row for each would take longer to hand over
+/// than to find.
+async fn find(conn: &mut SqliteConnection, set: i64, role: &Role, locals: &[&LocalId]) -> Result<Vec<(usize, Stored)>> {
+    const FIND: &str = "select json_group_array(json_array(e.key, l.id, l.state, l.remote_hash, l.key_hash)) \
+        from json_each($3) e cross join link l where l.set_id = $1 and l.local_id = e.value and l.role = $2";
+    let query = sqlx::query(FIND).bind(set).bind(role.as_str()).bind(list(locals)?);
+    let row = query.fetch_one(conn).await.map_err(database)?;
+    type Found = (usize, i64, i64, Option<i64>, Option<i64>);
+    let found: Vec<Found> = from_json("link", row.text(0)?)?;
+    let stored = |(place, id, number, remote_hash, key_hash)| {
+        Ok((place, Stored { id, state: state(number)?, remote_hash, key_hash }))
+    };
+    found.into_iter().map(stored).collect()
+}
+
+const INSERT: Insert = Insert {
+    head: "insert into link (id, set_id, local_id, role, container, remote_id, remote_hash, state, natural_key, key_hash, \
+        hash, call_key, has_base)",
+    n_values: 13,
+    tail: "",
+};
+/// What no index holds.
+const UPDATE: Insert = Insert {
+    head: "update link set container = v.column2, state = v.column3, hash = v.column4, call_key = v.column5, \
+        has_base = v.column6 from (",
+    n_values: 6,
+    tail: ") v where link.id = v.column1",
+};
+const UPDATE_REMOTE: Insert = Insert {
+    head: "update link set remote_id = v.column2, remote_hash = v.column3 from (",
+    n_values: 3,
+    tail: ") v where link.id = v.column1",
+};
+const UPDATE_KEY: Insert = Insert {
+    head: "update link set natural_key = v.column2, key_hash = v.column3 from (",
+    n_values: 3,
+    tail: ") v where link.id = v.column1",
+};
+const BASES: Insert = Insert {
+    head: "insert into link_base (id, body)",
+    n_values: 2,
+    tail: "on conflict (id) do update set body = excluded.body",
+};
+
+async fn apply(conn: &mut SqliteConnection, slots: &[Slot<'_>]) -> Result<()> {
+    const DROP: [&str; 2] = [
+        "delete from link_base where id in (select value from json_each($1))",
+        "delete from link where id in (select value from json_each($1))",
+    ];
+    let (mut new, mut changed, mut dropped) = (Vec::new(), Vec::new(), Vec::new());
+    for slot in slots {
+        match (slot.shall, &slot.stored) {
+            (Some(Some(link)), None) => new.push((0, slot.set, link)),
+            (Some(Some(link)), Some(stored)) => changed.push((stored.id, stored, link)),
+            (Some(None), Some(stored)) => dropped.push(stored.id),
+            (Some(None), None) | (None, _) => {}
+        }
+    }
+    if !new.is_empty() {
+        let last = sqlx::query("select coalesce(max(id), 0) from link").fetch_one(&mut *conn).await.map_err(database)?;
+        let last = last.int(0)?;
+        new.iter_mut().zip(last + 1..).for_each(|(row, id)| row.0 = id);
+    }
+    INSERT.rows(&mut *conn, &new, bind_new).await?;
+    let bind = |(id, _, link): &(i64, &Stored, &Link), values: &mut Values| {
+        values.int(*id);
+        bind_plain(link, values);
+        Ok(())
+    };
+    UPDATE.rows(&mut *conn, &changed, bind).await?;
+    let moved: Vec<(i64, Option<&str>)> = changed
+        .iter()
+        .map(|(id, stored, link)| (*id, stored.remote_hash, link.remote.as_ref().map(RemoteId::as_str)))
+        .filter(|(_, hash, remote)| remote.map(short_hash) != *hash)
+        .map(|(id, _, remote)| (id, remote))
+        .collect();
+    UPDATE_REMOTE.rows(&mut *conn, &moved, bind_hashed).await?;
+    let renamed: Vec<(i64, Option<&str>)> = changed
+        .iter()
+        .map(|(id, stored, link)| (*id, stored.key_hash, link.key.as_deref()))
+        .filter(|(_, hash, key)| key.map(short_hash) != *hash)
+        .map(|(id, _, key)| (id, key))
+        .collect();
+    UPDATE_KEY.rows(&mut *conn, &renamed, bind_hashed).await?;
+
+    let all = new.iter().map(|(id, _, link)| (*id, *link)).chain(changed.iter().map(|(id, _, link)| (*id, *link)));
+    let based: Vec<(i64, &Link)> = all.filter(|(_, link)| link.base.is_some()).collect();
+    let bind = |(id, link): &(i64, &Link), values: &mut Values| {
+        values.int(*id).opt_text(link.base.as_ref().map(to_json).transpose()?);
+        Ok(())
+    };
+    BASES.rows(&mut *conn, &based, bind).await?;
+    for sql in DROP.into_iter().filter(|_| !dropped.is_empty()) {
+        sqlx::query(sql).bind(to_json(&dropped)?).execute(&mut *conn).await.map_err(database)?;
+    }
+    Ok(())
+}
+
+fn bind_new((id, set, link): &(i64, i64, &Link), values: &mut Values) -> Result<()> {
     let (remote, key) = (link.remote.as_ref().map(RemoteId::as_str), link.key.as_deref());
     values
+        .int(*id)
         .int(*set)
         .text(link.local.as_str())
         .text(link.role.as_str())
@@ -162,19 +262,16 @@ fn bind((set, link): &(i64, Link), values: &mut Values) -> Result<()> {
     Ok(())
 }
 
-/// Names the first link that was there already. The batch's own rows are in place by now, and carry its call keys.
-async fn taken(conn: &mut SqliteConnection, opened: &[(i64, Link)]) -> Result<Error> {
-    const STORED: &str = "select state, call_key, remote_id from link where set_id = $1 and local_id = $2 and role = $3";
-    let error = Error::new(ErrorKind::Taken, "this record has a counterpart already, or a create on its way");
-    for (set, link) in opened {
-        let query = sqlx::query(STORED).bind(set).bind(link.local.as_str()).bind(link.role.as_str());
-        let row = query.fetch_one(&mut *conn).await.map_err(database)?;
-        let ours = row.int(0)? == state_number(link.state)
-            && row.opt_text(1)? == link.call.as_ref().map(CallKey::as_str)
-            && row.opt_text(2)? == link.remote.as_ref().map(RemoteId::as_str);
-        if !ours {
-            return Ok(error.with_context("resource", &link.resource).with_context("local", &link.local));
-        }
-    }
-    Ok(error)
+fn bind_plain(link: &Link, values: &mut Values) {
+    values
+        .opt_text(link.container.as_ref().map(ContainerId::as_str))
+        .int(state_number(link.state))
+        .opt_text(link.hash.map(|hash| hash.to_string()))
+        .opt_text(link.call.as_ref().map(CallKey::as_str))
+        .int(i64::from(link.base.is_some()));
+}
+
+fn bind_hashed((id, text): &(i64, Option<&str>), values: &mut Values) -> Result<()> {
+    values.int(*id).opt_text(*text).opt_int(text.map(short_hash));
+    Ok(())
 }

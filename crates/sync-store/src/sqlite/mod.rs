@@ -238,3 +238,19 @@ async fn number_run(conn: &mut SqliteConnection, scope: &sync_core::Scope, run: 
     let query = sqlx::query(insert).bind(scope.organization.as_str()).bind(scope.integration.as_str()).bind(run.as_str());
     query.fetch_one(conn).await.map_err(database)?.int(0)
 }
+
+/// Rows of a plan are numbered by run and sequence: this many bits are the sequence's.
+const SEQ_BITS: u32 = 40;
+
+/// The number of an operation's rows.
+fn plan_id(run: i64, seq: u64) -> i64 {
+    (run << SEQ_BITS) + sql::to_int(seq)
+}
+
+/// The sequence number of a plan's row.
+fn plan_seq(run: i64, id: i64) -> Result<u64> {
+    sql::from_int("plan", id - (run << SEQ_BITS))
+}
+
+/// The largest sequence number that has its place.
+const MAX_SEQ: u64 = (1 << SEQ_BITS) - 1;

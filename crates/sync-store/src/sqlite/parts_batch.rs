@@ -9,7 +9,8 @@ use sync_engine::{PartRow, PartState};
 use super::{
     number_run,
     packed::States,
-    sql::{Columns, from_int, to_int, to_json},
+    plan_id, plan_seq,
+    sql::{Columns, to_json},
 };
 use crate::error::database;
 
@@ -67,12 +68,22 @@ impl Parts {
 
 /// The rows that hold these operations, by the number that each starts with.
 pub(super) async fn load(conn: &mut SqliteConnection, run: i64, seqs: &[u64]) -> Result<BTreeMap<u64, States>> {
-    const ROWS: &str = "select first_seq, body from plan_states where run_id = $1 and first_seq in \
-        (select (select max(first_seq) from plan_states where run_id = $1 and first_seq <= e.value) from json_each($2) e)";
-    let query = sqlx::query(ROWS).bind(run).bind(to_json(&seqs)?);
+    /// Operations that lie this close together, at most, are read with all between them.
+    const NEAR: u64 = 16 * super::packed::MAX_OPERATIONS as u64;
+    const ALL: &str = "select id, body from plan_states where id between \
+        coalesce((select max(id) from plan_states where id between $1 and $2), $2) and $3";
+    const SOME: &str = "select id, body from plan_states where id in (select (select max(id) from plan_states \
+        where id between $1 and $1 + e.value) from json_each($2) e)";
+    let (Some(first), Some(last)) = (seqs.iter().min(), seqs.iter().max()) else { return Ok(BTreeMap::new()) };
+    let start = plan_id(run, 0);
+    let query = if last - first <= NEAR {
+        sqlx::query(ALL).bind(start).bind(plan_id(run, *first)).bind(plan_id(run, *last))
+    } else {
+        sqlx::query(SOME).bind(start).bind(to_json(&seqs)?)
+    };
     let mut rows = BTreeMap::new();
     for row in query.fetch_all(conn).await.map_err(database)? {
-        let first_seq = from_int("plan", row.int(0)?)?;
+        let first_seq = plan_seq(run, row.int(0)?)?;
         rows.insert(first_seq, States::unpack(first_seq, row.bytes(1)?)?);
     }
     Ok(rows)
@@ -80,12 +91,11 @@ pub(super) async fn load(conn: &mut SqliteConnection, run: i64, seqs: &[u64]) ->
 
 /// Writes a row back; one without operations goes.
 pub(super) async fn store(conn: &mut SqliteConnection, run: i64, first_seq: u64, states: &States) -> Result<()> {
-    const UPDATE: &str = "update plan_states set body = $3 where run_id = $1 and first_seq = $2";
-    const DELETE: &str = "delete from plan_states where run_id = $1 and first_seq = $2";
+    let id = plan_id(run, first_seq);
     let query = if states.0.is_empty() {
-        sqlx::query(DELETE).bind(run).bind(to_int(first_seq))
+        sqlx::query("delete from plan_states where id = $1").bind(id)
     } else {
-        sqlx::query(UPDATE).bind(run).bind(to_int(first_seq)).bind(states.pack(first_seq)?)
+        sqlx::query("update plan_states set body = $2 where id = $1").bind(id).bind(states.pack(first_seq)?)
     };
     query.execute(conn).await.map_err(database)?;
     Ok(())
@@ -94,12 +104,12 @@ pub(super) async fn store(conn: &mut SqliteConnection, run: i64, first_seq: u64,
 /// Deletes operations whose states are gone already.
 pub(super) async fn delete_operations(conn: &mut SqliteConnection, run: i64, seqs: &[u64]) -> Result<u64> {
     const DELETE: [&str; 2] = [
-        "delete from plan_body where run_id = $1 and seq in (select value from json_each($2))",
-        "delete from plan_op where run_id = $1 and seq in (select value from json_each($2))",
+        "delete from plan_body where id in (select $1 + value from json_each($2))",
+        "delete from plan_op where id in (select $1 + value from json_each($2))",
     ];
     let mut n_operations = 0;
     for sql in DELETE.into_iter().filter(|_| !seqs.is_empty()) {
-        let query = sqlx::query(sql).bind(run).bind(to_json(&seqs)?);
+        let query = sqlx::query(sql).bind(plan_id(run, 0)).bind(to_json(&seqs)?);
         n_operations = query.execute(&mut *conn).await.map_err(database)?.rows_affected();
     }
     Ok(n_operations)

@@ -7,9 +7,10 @@ use sync_core::{Hash, LocalId, ResourceName, Result, RunId, Scope};
 use sync_engine::{PartState, PlannedOp, PlannedPart, PlannedRow};
 
 use super::{
-    SqliteStore,
-    packed::States,
-    sql::{Columns, from_int, from_json, run_id, to_int, to_json},
+    MAX_SEQ, SqliteStore,
+    packed::{MAX_OPERATIONS, States},
+    plan_id, plan_seq,
+    sql::{Columns, from_int, from_json, to_int, to_json},
 };
 use crate::error::{corrupt, database};
 
@@ -52,13 +53,12 @@ pub(super) async fn specs(conn: &mut SqliteConnection, run: i64) -> Result<HashM
 
 /// Operations with all that is stored of them, by number.
 pub(super) async fn operations(conn: &mut SqliteConnection, run: i64, seqs: &[u64]) -> Result<HashMap<u64, PlannedOp>> {
-    const OPERATIONS: &str = "select o.seq, o.digest, o.natural_key, o.hash, b.operation from json_each($2) e \
-        cross join plan_op o cross join plan_body b where o.run_id = $1 and o.seq = e.value \
-        and b.run_id = o.run_id and b.seq = o.seq";
-    let query = sqlx::query(OPERATIONS).bind(run).bind(to_json(&seqs)?);
+    const OPERATIONS: &str = "select o.id, o.digest, o.natural_key, o.hash, b.operation from json_each($2) e \
+        cross join plan_op o cross join plan_body b where o.id = $1 + e.value and b.id = o.id";
+    let query = sqlx::query(OPERATIONS).bind(plan_id(run, 0)).bind(to_json(&seqs)?);
     let mut operations = HashMap::with_capacity(seqs.len());
     for row in query.fetch_all(conn).await.map_err(database)? {
-        let seq = from_int("plan", row.int(0)?)?;
+        let seq = plan_seq(run, row.int(0)?)?;
         let hash = row.opt_text(3)?.map(str::parse::<Hash>).transpose().map_err(|_| corrupt("hash"))?;
         let op = PlannedOp {
             seq,
@@ -78,17 +78,21 @@ pub(super) async fn operations(conn: &mut SqliteConnection, run: i64, seqs: &[u6
 pub(super) async fn states_after(
     conn: &mut SqliteConnection,
     run: i64,
-    place: i64,
-) -> Result<Option<(Vec<(u64, States)>, i64)>> {
-    const PAGE: &str = "select first_seq, last_seq, body from plan_states where run_id = $1 and last_seq > $2 \
-        order by first_seq limit 50";
-    let rows = sqlx::query(PAGE).bind(run).bind(place).fetch_all(conn).await.map_err(database)?;
+    place: Option<u64>,
+    n_rows: i64,
+) -> Result<Option<(Vec<(u64, States)>, Option<u64>)>> {
+    const PAGE: &str = "select id, last_id, body from plan_states where id between \
+        coalesce((select max(id) from plan_states where id between $1 and $2), $2) and $3 and last_id > $2 \
+        order by id limit $4";
+    let place = place.map_or(plan_id(run, 0) - 1, |place| plan_id(run, place));
+    let query = sqlx::query(PAGE).bind(plan_id(run, 0)).bind(place).bind(plan_id(run, MAX_SEQ)).bind(n_rows);
+    let rows = query.fetch_all(conn).await.map_err(database)?;
     let Some(last) = rows.last() else { return Ok(None) };
     let states = |row: &sqlx::sqlite::SqliteRow| {
-        let first_seq = from_int("plan", row.int(0)?)?;
+        let first_seq = plan_seq(run, row.int(0)?)?;
         Ok((first_seq, States::unpack(first_seq, row.bytes(2)?)?))
     };
-    Ok(Some((rows.iter().map(states).collect::<Result<_>>()?, last.int(1)?)))
+    Ok(Some((rows.iter().map(states).collect::<Result<_>>()?, Some(plan_seq(run, last.int(1)?)?))))
 }
 
 impl SqliteStore {
@@ -104,9 +108,9 @@ impl SqliteStore {
         let Some(run) = run_number(&mut tx, scope, run).await? else { return Ok(Vec::new()) };
         let specs = specs(&mut tx, run).await?;
         let mut page: Vec<(u64, Vec<super::packed::Packed>)> = Vec::new();
-        let mut place = to_int(after);
+        let (mut place, n_rows) = (Some(after), to_int(limit / MAX_OPERATIONS + 2));
         while page.len() < limit {
-            let Some((rows, next)) = states_after(&mut tx, run, place).await? else { break };
+            let Some((rows, next)) = states_after(&mut tx, run, place, n_rows).await? else { break };
             place = next;
             page.extend(rows.into_iter().flat_map(|(_, states)| states.0).filter(|(seq, _)| *seq > after));
         }
@@ -132,15 +136,15 @@ impl SqliteStore {
         limit: usize,
     ) -> Result<Vec<(String, u64)>> {
         // No index: it would cost more with each operation than the few pages that the plan's hash is computed from.
-        const DIGESTS: &str = concat!(
-            "select digest, seq from plan_op where run_id = ",
-            run_id!(),
-            " and (digest, seq) > ($4, $5) order by digest, seq limit $6"
-        );
-        let (digest, seq) = after.map_or(("", -1), |(digest, seq)| (digest, to_int(seq)));
-        let query = of_run(DIGESTS, scope, run).bind(digest).bind(seq).bind(to_int(limit));
-        let rows = query.fetch_all(self.readers()).await.map_err(database)?;
-        rows.iter().map(|row| Ok((row.text(0)?.to_owned(), from_int("plan", row.int(1)?)?))).collect()
+        const DIGESTS: &str = "select digest, id from plan_op where id between $1 and $2 and (digest, id) > ($3, $4) \
+            order by digest, id limit $5";
+        let mut conn = self.readers().acquire().await.map_err(database)?;
+        let Some(run) = run_number(&mut conn, scope, run).await? else { return Ok(Vec::new()) };
+        let (digest, id) = after.map_or(("", -1), |(digest, seq)| (digest, plan_id(run, seq)));
+        let query = sqlx::query(DIGESTS).bind(plan_id(run, 0)).bind(plan_id(run, MAX_SEQ)).bind(digest).bind(id);
+        let query = query.bind(to_int(limit));
+        let rows = query.fetch_all(&mut *conn).await.map_err(database)?;
+        rows.iter().map(|row| Ok((row.text(0)?.to_owned(), plan_seq(run, row.int(1)?)?))).collect()
     }
 
     pub(super) async fn twins_in_plan(
@@ -151,18 +155,17 @@ impl SqliteStore {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<(String, Vec<u64>)>> {
-        const TWINS: &str = concat!(
-            "select natural_key, seq from plan_op where run_id = ",
-            run_id!(),
-            " and resource = $4 and natural_key in (select natural_key from plan_op where run_id = ",
-            run_id!(),
-            " and resource = $4 and natural_key is not null and ($5 is null or natural_key > $5) group by natural_key ",
-            "having count(*) > 1 order by natural_key limit $6) order by natural_key, seq"
-        );
-        let query = of_run(TWINS, scope, run).bind(resource.as_str()).bind(after).bind(to_int(limit));
+        const TWINS: &str = "select natural_key, id from plan_op where id between $1 and $2 and resource = $3 \
+            and natural_key in (select natural_key from plan_op where id between $1 and $2 and resource = $3 \
+            and natural_key is not null and ($4 is null or natural_key > $4) group by natural_key having count(*) > 1 \
+            order by natural_key limit $5) order by natural_key, id";
+        let mut conn = self.readers().acquire().await.map_err(database)?;
+        let Some(run) = run_number(&mut conn, scope, run).await? else { return Ok(Vec::new()) };
+        let query = sqlx::query(TWINS).bind(plan_id(run, 0)).bind(plan_id(run, MAX_SEQ)).bind(resource.as_str());
+        let query = query.bind(after).bind(to_int(limit));
         let mut twins: Vec<(String, Vec<u64>)> = Vec::new();
-        for row in query.fetch_all(self.readers()).await.map_err(database)? {
-            let (key, seq) = (row.text(0)?, from_int("plan", row.int(1)?)?);
+        for row in query.fetch_all(&mut *conn).await.map_err(database)? {
+            let (key, seq) = (row.text(0)?, plan_seq(run, row.int(1)?)?);
             match twins.last_mut().filter(|(last, _)| last == key) {
                 Some((_, seqs)) => seqs.push(seq),
                 None => twins.push((key.to_owned(), vec![seq])),
@@ -178,19 +181,18 @@ impl SqliteStore {
         resource: &ResourceName,
         limit: usize,
     ) -> Result<Vec<(LocalId, Vec<u64>)>> {
-        const REPEATS: &str = concat!(
-            "with repeated as (select local_id, role from plan_op where run_id = ",
-            run_id!(),
-            " and resource = $4 group by local_id, role having count(*) > 1 order by local_id, role limit $5) ",
-            "select local_id, role, seq from plan_op where run_id = ",
-            run_id!(),
-            " and resource = $4 and (local_id, role) in (select local_id, role from repeated) order by local_id, role, seq"
-        );
-        let query = of_run(REPEATS, scope, run).bind(resource.as_str()).bind(to_int(limit));
+        const REPEATS: &str = "with repeated as (select local_id, role from plan_op where id between $1 and $2 \
+            and resource = $3 group by local_id, role having count(*) > 1 order by local_id, role limit $4) \
+            select local_id, role, id from plan_op where id between $1 and $2 and resource = $3 \
+            and (local_id, role) in (select local_id, role from repeated) order by local_id, role, id";
+        let mut conn = self.readers().acquire().await.map_err(database)?;
+        let Some(run) = run_number(&mut conn, scope, run).await? else { return Ok(Vec::new()) };
+        let query = sqlx::query(REPEATS).bind(plan_id(run, 0)).bind(plan_id(run, MAX_SEQ)).bind(resource.as_str());
+        let query = query.bind(to_int(limit));
         let mut repeats: BTreeMap<(String, String), Vec<u64>> = BTreeMap::new();
-        for row in query.fetch_all(self.readers()).await.map_err(database)? {
+        for row in query.fetch_all(&mut *conn).await.map_err(database)? {
             let record = (row.text(0)?.to_owned(), row.text(1)?.to_owned());
-            repeats.entry(record).or_default().push(from_int("plan", row.int(2)?)?);
+            repeats.entry(record).or_default().push(plan_seq(run, row.int(2)?)?);
         }
         Ok(repeats.into_iter().map(|((local, _), seqs)| (local.into(), seqs)).collect())
     }
@@ -210,9 +212,9 @@ impl SqliteStore {
             .map(|(number, (_, part))| (number, part.stage))
             .collect();
         let all: HashSet<u8> = stages.values().copied().collect();
-        let (mut found, mut place) = (HashSet::new(), -1);
+        let (mut found, mut place) = (HashSet::new(), None);
         while found.len() < all.len() {
-            let Some((rows, next)) = states_after(&mut tx, run, place).await? else { break };
+            let Some((rows, next)) = states_after(&mut tx, run, place, 50).await? else { break };
             place = next;
             let parts = rows.iter().flat_map(|(_, states)| &states.0).flat_map(|(_, parts)| parts);
             let ready = parts.filter(|part| part.state == PartState::Ready);
@@ -227,9 +229,9 @@ impl SqliteStore {
         let mut tx = self.readers().begin().await.map_err(database)?;
         let Some(run) = run_number(&mut tx, scope, run).await? else { return Ok(0) };
         let specs = specs(&mut tx, run).await?;
-        let (mut n_parts, mut place): (HashMap<u16, u64>, _) = (HashMap::new(), -1);
+        let (mut n_parts, mut place): (HashMap<u16, u64>, _) = (HashMap::new(), None);
         loop {
-            let Some((rows, next)) = states_after(&mut tx, run, place).await? else { break };
+            let Some((rows, next)) = states_after(&mut tx, run, place, 50).await? else { break };
             place = next;
             for part in rows.iter().flat_map(|(_, states)| &states.0).flat_map(|(_, parts)| parts) {
                 *n_parts.entry(part.spec).or_default() += 1;

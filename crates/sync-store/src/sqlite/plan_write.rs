@@ -7,8 +7,9 @@ use sync_core::{Error, ErrorKind, ResourceName, Result, RunId};
 use sync_engine::{Lease, PartState, PlannedOp, PlannedPart};
 
 use super::{
-    SqliteStore, number_run,
+    MAX_SEQ, SqliteStore, number_run,
     packed::{MAX_OPERATIONS, Packed, States, pack_members},
+    plan_id, plan_seq,
     sql::{Columns, Insert, Values, from_int, from_json, to_int, to_json},
 };
 use crate::error::{corrupt, database};
@@ -18,13 +19,13 @@ type Group<'a> = (&'a ResourceName, u8, &'a str);
 
 impl SqliteStore {
     pub(super) async fn add_to_plan(&self, lease: &Lease, run: &RunId, operations: &[PlannedOp]) -> Result<()> {
-        const LAST: &str = "select coalesce(max(seq), 0) from plan_op where run_id = $1";
+        const LAST: &str = "select coalesce(max(id), $1) from plan_op where id between $1 and $2";
         let mut tx = self.begin_leased(lease).await?;
         let number = number_run(&mut tx, &lease.scope, run).await?;
-        let last = sqlx::query(LAST).bind(number).fetch_one(&mut *tx).await.map_err(database)?;
-        let last = from_int("plan", last.int(0)?)?;
+        let last = sqlx::query(LAST).bind(plan_id(number, 0)).bind(plan_id(number, MAX_SEQ));
+        let last = plan_seq(number, last.fetch_one(&mut *tx).await.map_err(database)?.int(0)?)?;
         let mut seqs = std::iter::once(last).chain(operations.iter().map(|op| op.seq));
-        if !seqs.by_ref().is_sorted_by(|a, b| a < b) {
+        if !seqs.by_ref().is_sorted_by(|a, b| a < b) || operations.iter().any(|op| op.seq > MAX_SEQ) {
             return Err(Error::new(ErrorKind::Internal, "numbers of a plan's operations must rise").with_context("run", run));
         }
         add_operations(&mut tx, number, operations).await?;
@@ -35,15 +36,14 @@ impl SqliteStore {
 
 async fn add_operations(conn: &mut SqliteConnection, run: i64, operations: &[PlannedOp]) -> Result<()> {
     const OPERATIONS: Insert = Insert {
-        head: "insert into plan_op (run_id, seq, resource, local_id, role, digest, natural_key, hash)",
-        n_values: 8,
+        head: "insert into plan_op (id, resource, local_id, role, digest, natural_key, hash)",
+        n_values: 7,
         tail: "",
     };
-    const BODIES: Insert = Insert { head: "insert into plan_body (run_id, seq, operation)", n_values: 3, tail: "" };
+    const BODIES: Insert = Insert { head: "insert into plan_body (id, operation)", n_values: 2, tail: "" };
     let bind = |op: &PlannedOp, values: &mut Values| {
         values
-            .int(run)
-            .int(to_int(op.seq))
+            .int(plan_id(run, op.seq))
             .text(op.operation.resource.as_str())
             .text(op.operation.local.as_str())
             .text(op.operation.role.as_str())
@@ -54,7 +54,7 @@ async fn add_operations(conn: &mut SqliteConnection, run: i64, operations: &[Pla
     };
     OPERATIONS.rows(&mut *conn, operations, bind).await?;
     let bind = |op: &PlannedOp, values: &mut Values| {
-        values.int(run).int(to_int(op.seq)).text(to_json(&op.operation)?);
+        values.int(plan_id(run, op.seq)).text(to_json(&op.operation)?);
         Ok(())
     };
     BODIES.rows(conn, operations, bind).await?;
@@ -62,8 +62,7 @@ async fn add_operations(conn: &mut SqliteConnection, run: i64, operations: &[Pla
 }
 
 async fn add_parts(conn: &mut SqliteConnection, run: i64, operations: &[PlannedOp]) -> Result<()> {
-    const STATES: Insert =
-        Insert { head: "insert into plan_states (run_id, first_seq, last_seq, body)", n_values: 4, tail: "" };
+    const STATES: Insert = Insert { head: "insert into plan_states (id, last_id, body)", n_values: 3, tail: "" };
     const GROUPS: Insert = Insert {
         head: "insert into plan_group (run_id, resource, stage, call_group, first_seq, last_seq, body)",
         n_values: 7,
@@ -82,11 +81,12 @@ async fn add_parts(conn: &mut SqliteConnection, run: i64, operations: &[PlannedO
             }
             states.0.push((op.seq, parts));
         }
-        rows.push((to_int(states.first_seq()), to_int(states.last_seq()), states.pack(states.first_seq())?));
+        let (first, last) = (states.first_seq(), states.last_seq());
+        rows.push((plan_id(run, first), plan_id(run, last), states.pack(first)?));
     }
     specs.write(conn, run).await?;
-    let bind = |(first_seq, last_seq, body): &(i64, i64, Vec<u8>), values: &mut Values| {
-        values.int(run).int(*first_seq).int(*last_seq).bytes(body.clone());
+    let bind = |(id, last_id, body): &(i64, i64, Vec<u8>), values: &mut Values| {
+        values.int(*id).int(*last_id).bytes(body.clone());
         Ok(())
     };
     STATES.rows(&mut *conn, &rows, bind).await?;

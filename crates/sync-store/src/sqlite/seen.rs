@@ -6,8 +6,9 @@ use sync_core::{ContainerId, Remote, RemoteId, ResourceName, Result, RunId, Scop
 use sync_engine::{Lease, Seen};
 
 use super::{
-    SqliteStore, number_run,
-    plan::of_run,
+    MAX_SEQ, SqliteStore, number_run,
+    plan::{of_run, run_number},
+    plan_id,
     sql::{Columns, Insert, Values, from_json, in_order, list, run_id, short_hash, short_hashes, to_int, to_json},
 };
 use crate::error::database;
@@ -44,16 +45,24 @@ impl SqliteStore {
 
     pub(super) async fn drop_scratch(&self, lease: &Lease, run: &RunId, plan: bool) -> Result<()> {
         const SEEN: &str = concat!("delete from seen where run_id = ", run_id!());
-        const PLAN: [&str; 5] = [
-            concat!("delete from plan_states where run_id = ", run_id!()),
+        const PLAN: [&str; 2] = [
             concat!("delete from plan_group where run_id = ", run_id!()),
-            concat!("delete from plan_body where run_id = ", run_id!()),
             concat!("delete from plan_spec where run_id = ", run_id!()),
-            concat!("delete from plan_op where run_id = ", run_id!()),
+        ];
+        const NUMBERED: [&str; 3] = [
+            "delete from plan_states where id between $1 and $2",
+            "delete from plan_body where id between $1 and $2",
+            "delete from plan_op where id between $1 and $2",
         ];
         let mut tx = self.begin_leased(lease).await?;
         for sql in std::iter::once(SEEN).chain(PLAN.into_iter().filter(|_| plan)) {
             of_run(sql, &lease.scope, run).execute(&mut *tx).await.map_err(database)?;
+        }
+        if plan && let Some(run) = run_number(&mut tx, &lease.scope, run).await? {
+            for sql in NUMBERED {
+                let query = sqlx::query(sql).bind(plan_id(run, 0)).bind(plan_id(run, MAX_SEQ));
+                query.execute(&mut *tx).await.map_err(database)?;
+            }
         }
         tx.commit().await.map_err(database)
     }

@@ -10,7 +10,8 @@ use super::{
     packed::Packed,
     parts_batch::{delete_operations, load, store},
     plan::states_after,
-    sql::{Columns, from_int, from_json, list, now_ms, to_int, to_json},
+    plan_seq,
+    sql::{Columns, from_json, list, now_ms, to_int, to_json},
 };
 use crate::{StoreKey, error::database};
 
@@ -68,10 +69,10 @@ impl SqliteStore {
             where o.run_id = n.id and coalesce(r.started_ms, o.at_ms) < $1 limit $2)";
         const RUNS: &str = "delete from run where rowid in (select r.rowid from run r left join run_number n on n.org = r.org \
             and n.integration = r.integration and n.run = r.run where r.started_ms < $1 \
-            and not exists (select 1 from plan_op where run_id = n.id) and not exists (select 1 from seen where run_id = n.id) \
+            and not exists (select 1 from plan_op where id between n.id << 40 and (n.id << 40) + 1099511627775) and not exists (select 1 from seen where run_id = n.id) \
             and not exists (select 1 from outcome where run_id = n.id) limit $2)";
         const NUMBERS: &str = "delete from run_number where id in (select n.id from run_number n where n.created_ms < $1 \
-            and not exists (select 1 from plan_op where run_id = n.id) and not exists (select 1 from seen where run_id = n.id) \
+            and not exists (select 1 from plan_op where id between n.id << 40 and (n.id << 40) + 1099511627775) and not exists (select 1 from seen where run_id = n.id) \
             and not exists (select 1 from outcome where run_id = n.id) limit $2)";
         const FACTS: &str = "delete from consent_fact where id in (select id from consent_fact \
             where taken_ms is not null and taken_ms < $1 limit $2)";
@@ -141,19 +142,19 @@ async fn delete(conn: &mut SqliteConnection, sql: &'static str, before_ms: i64, 
 async fn prune_plans(conn: &mut SqliteConnection, before_ms: i64, limit: i64) -> Result<u64> {
     const OLD: &str = "select n.id from run_number n left join run r on r.org = n.org and r.integration = n.integration \
         and r.run = n.run where coalesce(r.started_ms, n.created_ms) < $1 \
-        and (exists (select 1 from plan_op where run_id = n.id) or exists (select 1 from seen where run_id = n.id)) \
+        and (exists (select 1 from plan_op where id between n.id << 40 and (n.id << 40) + 1099511627775) or exists (select 1 from seen where run_id = n.id)) \
         order by n.id";
     const REST: [&str; 3] = [
-        "delete from seen where run_id = $1 and not exists (select 1 from plan_op where run_id = $1)",
-        "delete from plan_spec where run_id = $1 and not exists (select 1 from plan_op where run_id = $1)",
-        "delete from plan_group where run_id = $1 and not exists (select 1 from plan_op where run_id = $1)",
+        "delete from seen where run_id = $1 and not exists (select 1 from plan_op where id between $1 << 40 and ($1 << 40) + 1099511627775)",
+        "delete from plan_spec where run_id = $1 and not exists (select 1 from plan_op where id between $1 << 40 and ($1 << 40) + 1099511627775)",
+        "delete from plan_group where run_id = $1 and not exists (select 1 from plan_op where id between $1 << 40 and ($1 << 40) + 1099511627775)",
     ];
     let mut n_left = usize::try_from(limit).unwrap_or(usize::MAX);
     let mut n_operations = 0;
     for run in sqlx::query(OLD).bind(before_ms).fetch_all(&mut *conn).await.map_err(database)? {
-        let (run, mut place) = (run.int(0)?, -1);
+        let (run, mut place) = (run.int(0)?, None);
         while n_left > 0 {
-            let Some((rows, next)) = states_after(conn, run, place).await? else { break };
+            let Some((rows, next)) = states_after(conn, run, place, 50).await? else { break };
             place = next;
             for (first_seq, mut states) in rows {
                 let mut gone = Vec::new();
@@ -196,11 +197,13 @@ impl Forgotten<'_> {
     }
 
     async fn operations(&self, conn: &mut SqliteConnection) -> Result<u64> {
-        const FIND: &str = "select o.run_id, o.seq from run_number n cross join plan_op o where n.org = $1 \
-            and n.integration = $2 and o.run_id = n.id and o.resource = $3 and o.local_id = $4";
+        const FIND: &str = "select n.id, o.id from run_number n cross join plan_op o where n.org = $1 \
+            and n.integration = $2 and o.id between n.id << 40 and (n.id << 40) + 1099511627775 and o.resource = $3 \
+            and o.local_id = $4";
         let mut n_operations = 0;
         for row in self.query(FIND).fetch_all(&mut *conn).await.map_err(database)? {
-            let (run, seq) = (row.int(0)?, from_int("plan", row.int(1)?)?);
+            let run = row.int(0)?;
+            let seq = plan_seq(run, row.int(1)?)?;
             for (first_seq, mut states) in load(conn, run, &[seq]).await? {
                 let is_sent = |part: &Packed| part.state == PartState::Sent;
                 if states.parts(seq).is_some_and(|parts| !parts.iter().any(is_sent)) {
