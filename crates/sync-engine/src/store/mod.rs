@@ -309,7 +309,7 @@ pub trait Store: Grants + Counters + fmt::Debug + Send + Sync + 'static {
 /// # Errors
 /// When the store fails.
 pub async fn plan_hash(store: &dyn Store, scope: &Scope, run: &RunId) -> Result<PlanHash> {
-    const PAGE: usize = 5_000;
+    const PAGE: usize = 20_000;
     let mut hash = sync_core::Hash::start();
     let mut last: Option<(String, u64)> = None;
     loop {
