@@ -73,7 +73,7 @@ pub(super) fn run(scale: Scale) -> Result<Vec<Figure>> {
 }
 
 /// What this thread used of its core so far: others on the machine don't count.
-/// Source: <https://docs.kernel.org/scheduler/sched-stats.html>, "/proc/<pid>/schedstat": nanoseconds on the cpu come first.
+/// Source: <https://docs.kernel.org/scheduler/sched-stats.html>, `/proc/PID/schedstat`: nanoseconds on the cpu come first.
 fn processor_time() -> Result<Duration> {
     const PATH: &str = "/proc/thread-self/schedstat";
     let text = fs::read_to_string(PATH).map_err(|error| format!("{PATH}: {error}"))?;
