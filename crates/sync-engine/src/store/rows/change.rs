@@ -4,13 +4,13 @@ use sync_core::{AccountId, CallKey, Channel, ConsentFact, LocalId, ResourceName,
 
 use super::{CallRow, ConnectionRow, Item, Link, OutcomeRow, PartRow, Question, RunRow, StoredCursor, Suppression};
 
-/// One change of [`super::Store::commit`].
+/// One change of [`crate::Store::commit`].
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Change {
-    /// Inserts a link that must not be there yet as [`LinkState::Open`] or [`LinkState::Live`]. The whole commit fails with
-    /// `Taken` if it is: two creates for one record cannot even be written down. One that is [`LinkState::Gone`] or
-    /// [`LinkState::Removed`] is replaced: the record is made there again.
+    /// Inserts a link that must not be there yet as [`crate::LinkState::Open`] or [`crate::LinkState::Live`]. The whole commit fails with
+    /// `Taken` if it is: two creates for one record cannot even be written down. One that is [`crate::LinkState::Gone`] or
+    /// [`crate::LinkState::Removed`] is replaced: the record is made there again.
     OpenLink(Link),
     /// Inserts or replaces a link.
     PutLink(Link),
@@ -25,7 +25,7 @@ pub enum Change {
         /// The role.
         role: Role,
     },
-    /// Records that a call is about to go out, and marks its parts [`PartState::Sent`].
+    /// Records that a call is about to go out, and marks its parts [`crate::PartState::Sent`].
     OpenCall(CallRow),
     /// Removes a call: its answer is in the same commit.
     CloseCall(CallKey),

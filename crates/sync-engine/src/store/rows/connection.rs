@@ -80,7 +80,7 @@ pub struct Lease {
     pub expires_at: Timestamp,
 }
 
-/// What came of [`super::Store::acquire`].
+/// What came of [`crate::Store::acquire`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Acquired {
     /// It is ours.

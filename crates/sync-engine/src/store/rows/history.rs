@@ -174,7 +174,7 @@ impl Default for Retention {
     }
 }
 
-/// How many rows [`super::Store::prune`] removed.
+/// How many rows [`crate::Store::prune`] removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pruned {
     /// Operations of plans.
@@ -187,7 +187,7 @@ pub struct Pruned {
     pub facts: u64,
 }
 
-/// What [`super::Store::forget`] erased.
+/// What [`crate::Store::forget`] erased.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Erased {
     /// Bases of links.

@@ -85,7 +85,7 @@ pub struct PartRow {
     pub run: RunId,
     /// The operation's place in the plan.
     pub seq: u64,
-    /// Which of its parts; `None` means all that are [`PartState::Ready`].
+    /// Which of its parts; `None` means all that are [`crate::PartState::Ready`].
     pub part_idx: Option<u32>,
     /// The state.
     pub state: PartState,
