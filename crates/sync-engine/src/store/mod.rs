@@ -209,6 +209,9 @@ pub trait Store: Grants + Counters + fmt::Debug + Send + Sync + 'static {
     /// Stages that have parts which are ready, of one resource, ascending.
     async fn ready_stages(&self, scope: &Scope, run: &RunId, resource: &ResourceName) -> Result<Vec<u8>>;
 
+    /// How many parts of these operations are not done, one answer per operation, in order; 0 for one that is not there.
+    async fn open_parts(&self, scope: &Scope, run: &RunId, seqs: &[u64]) -> Result<Vec<u32>>;
+
     /// How many calls a plan costs: by resource, stage and group, parts divided by the group's maximum, rounded up.
     async fn plan_calls(&self, scope: &Scope, run: &RunId) -> Result<u64>;
 

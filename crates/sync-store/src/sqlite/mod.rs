@@ -198,7 +198,10 @@ async fn pools(path: &Path, options: &SqliteOptions) -> Result<(SqlitePool, Sqli
         .busy_timeout(options.busy_timeout)
         .foreign_keys(true)
         // KiB, for each connection.
-        .pragma("cache_size", "-4096")
+        .pragma("cache_size", "-8192")
+        // Pages of 4 KiB. Look-ups are spread over all of an index, so that the same pages are written by many commits: a
+        // longer log folds them into the file once.
+        .pragma("wal_autocheckpoint", "8000")
         .row_buffer_size(512)
         .disable_statement_logging();
     let pool = || SqlitePoolOptions::new().test_before_acquire(false).idle_timeout(None).max_lifetime(None);

@@ -55,6 +55,15 @@ impl SqliteStore {
         with_operations(&mut tx, run, &known, &page).await
     }
 
+    pub(super) async fn counts_of_open_parts(&self, scope: &Scope, run: &RunId, seqs: &[u64]) -> Result<Vec<u32>> {
+        let mut tx = self.readers().begin().await.map_err(database)?;
+        let Some(run) = run_number(&mut tx, scope, run).await? else { return Ok(vec![0; seqs.len()]) };
+        let mut known = Known::default();
+        known.load(&mut tx, run, seqs.iter().copied()).await?;
+        let n_open = |seq: &u64| known.parts(*seq).map_or(Ok(0), n_open);
+        seqs.iter().map(n_open).collect()
+    }
+
     pub(super) async fn some_parts(&self, scope: &Scope, run: &RunId, parts: &[(u64, u32)]) -> Result<Vec<ReadyPart>> {
         let mut tx = self.readers().begin().await.map_err(database)?;
         let Some(run) = run_number(&mut tx, scope, run).await? else { return Ok(Vec::new()) };
@@ -124,6 +133,10 @@ impl Known {
     }
 }
 
+fn n_open(parts: &[Packed]) -> Result<u32> {
+    u32::try_from(parts.iter().filter(|part| part.state != PartState::Done).count()).map_err(|_| corrupt("part"))
+}
+
 /// These parts, as far as they are there, each with its operation.
 async fn with_operations(
     conn: &mut SqliteConnection,
@@ -144,7 +157,6 @@ async fn with_operations(
         let parts = known.parts(seq).unwrap_or_default();
         let spec = parts.get(part_idx as usize).and_then(|part| specs.get(&part.spec));
         let (_, part) = spec.ok_or_else(|| corrupt("part"))?;
-        let n_open = parts.iter().filter(|part| part.state != PartState::Done).count();
         // The operation is handed on with its last part, and copied before.
         let n_left = n_wanted.get_mut(&seq).ok_or_else(|| corrupt("plan"))?;
         *n_left -= 1;
@@ -153,7 +165,7 @@ async fn with_operations(
         Ok(ReadyPart {
             seq,
             part_idx,
-            n_open: u32::try_from(n_open).map_err(|_| corrupt("part"))?,
+            n_open: n_open(parts)?,
             n_parts: u32::try_from(parts.len()).map_err(|_| corrupt("part"))?,
             part: part.clone(),
             operation: op.operation,

@@ -206,6 +206,10 @@ impl Store for SqliteStore {
         self.stages_with_ready_parts(scope, run, resource).await
     }
 
+    async fn open_parts(&self, scope: &Scope, run: &RunId, seqs: &[u64]) -> Result<Vec<u32>> {
+        self.counts_of_open_parts(scope, run, seqs).await
+    }
+
     async fn plan_calls(&self, scope: &Scope, run: &RunId) -> Result<u64> {
         self.calls_of_plan(scope, run).await
     }

@@ -250,6 +250,10 @@ impl Store for CrashStore {
         self.inner.ready_stages(scope, run, resource).await
     }
 
+    async fn open_parts(&self, scope: &Scope, run: &RunId, seqs: &[u64]) -> Result<Vec<u32>> {
+        self.inner.open_parts(scope, run, seqs).await
+    }
+
     async fn plan_calls(&self, scope: &Scope, run: &RunId) -> Result<u64> {
         self.inner.plan_calls(scope, run).await
     }

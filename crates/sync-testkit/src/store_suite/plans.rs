@@ -88,6 +88,7 @@ pub(super) async fn parts_are_ready_in_order(harness: &impl StoreHarness) {
     let left = ready(1, None, 9).await;
     assert_eq!(places(&left), [("tag:b", 1, 1)]);
     assert_eq!(left.iter().map(|part| part.n_open).collect::<Vec<_>>(), [1]);
+    assert_eq!(store.open_parts(&SCOPE(), &RUN, &[7, 2, 1]).await.must("counts"), [0, 2, 1]);
     let mut parts = store.parts(&SCOPE(), &RUN, &[(2, 2), (1, 0), (7, 0), (1, 5)]).await.must("parts");
     parts.sort_by_key(|part| part.seq);
     assert_eq!(places(&parts), [("members", 1, 0), ("tag:b", 2, 2)]);

@@ -56,6 +56,7 @@ pub(super) async fn compare(reference: &dyn Store, subject: &dyn Store, random: 
             same!(scope, plan_page(scope, run, seq, 2));
             same!(scope, plan_digests(scope, run, None, ALL));
             same!(scope, plan_calls(scope, run));
+            same!(scope, open_parts(scope, run, &[seq, 1, 99]));
             same!(scope, seen_page(scope, run, None, ALL));
             same!(scope, seen_page(scope, run, Some((&resources[0], &remote)), 2));
             let places = [(random.0.below(20), 0), (random.0.below(20), 1), (random.0.below(20), 2)];

@@ -97,16 +97,15 @@ pub(super) async fn with_fresh_counts(
     run: &RunId,
     mut parts: Vec<ReadyPart>,
 ) -> Result<Vec<ReadyPart>, Halt> {
-    let several: Vec<(u64, u32)> =
-        parts.iter().filter(|part| part.n_open > 1).map(|part| (part.seq, part.part_idx)).collect();
+    let several: Vec<u64> = parts.iter().filter(|part| part.n_open > 1).map(|part| part.seq).collect();
     if several.is_empty() {
         return Ok(parts);
     }
-    let fresh = s.engine.store.parts(&s.scope, run, &several).await.map_err(|error| s.halt(error))?;
-    let counts: HashMap<(u64, u32), u32> = fresh.into_iter().map(|part| ((part.seq, part.part_idx), part.n_open)).collect();
-    for part in &mut parts {
-        if let Some(n_open) = counts.get(&(part.seq, part.part_idx)) {
-            part.n_open = *n_open;
+    let counts = s.engine.store.open_parts(&s.scope, run, &several).await.map_err(|error| s.halt(error))?;
+    for (part, n_open) in parts.iter_mut().filter(|part| part.n_open > 1).zip(counts) {
+        // None for an operation that was dropped meanwhile: it goes by what was read.
+        if n_open > 0 {
+            part.n_open = n_open;
         }
     }
     Ok(parts)

@@ -393,6 +393,16 @@ impl Store for MemoryStore {
         self.read_plan(scope, run, |plan| plan.ready_stages(resource))
     }
 
+    async fn open_parts(&self, scope: &Scope, run: &RunId, seqs: &[u64]) -> Result<Vec<u32>> {
+        let state = self.state();
+        let plan = state.scopes.get(scope).and_then(|data| data.plans.get(run));
+        let n_open = |seq: &u64| {
+            let states = plan.and_then(|plan| plan.operations.get(seq)).map(|op| op.states.iter());
+            states.into_iter().flatten().filter(|state| **state != PartState::Done).count()
+        };
+        Ok(seqs.iter().map(|seq| u32::try_from(n_open(seq)).unwrap_or(u32::MAX)).collect())
+    }
+
     async fn plan_calls(&self, scope: &Scope, run: &RunId) -> Result<u64> {
         self.read_plan(scope, run, |plan| plan.calls())
     }
