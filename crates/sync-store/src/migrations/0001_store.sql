@@ -42,9 +42,9 @@ create table link_set (
 create table link (
     id integer not null primary key, set_id bigint not null, local_id text not null, role text not null, container text,
     remote_id text, remote_hash bigint, state bigint not null, natural_key text, key_hash bigint, hash text, call_key text,
-    has_base bigint not null,
-    unique (set_id, local_id, role)
+    has_base bigint not null
 );
+create unique index link_local on link (set_id, local_id, role);
 create index link_remote on link (set_id, remote_hash) where remote_hash is not null;
 create index link_key on link (set_id, key_hash) where key_hash is not null;
 

@@ -31,6 +31,68 @@ macro_rules! set_id {
     };
 }
 
+const BY_LOCAL: &str = concat!(
+    select_links!(),
+    from_links!(),
+    "and s.id = ",
+    set_id!(),
+    " and l.role = $5 and l.local_id in (select value from json_each($6))"
+);
+
+// The best comes last, so that it is the one that stays.
+const BY_REMOTE: &str = concat!(
+    select_links!(),
+    from_links!(),
+    "and s.id = ",
+    set_id!(),
+    " and l.remote_hash in (select value from json_each($5)) and l.remote_id in (select value from json_each($6)) ",
+    "order by l.state = 1, l.local_id desc, l.role desc"
+);
+
+const HOLDERS: &str = concat!(
+    "select natural_key, local_id from link where set_id = ",
+    set_id!(),
+    " and key_hash in (select value from json_each($7)) and natural_key in (select value from json_each($6)) ",
+    "and role = $5 and state in (0, 1) ",
+    "union select natural_key, local_id from item where org = $1 and integration = $2 and resource = $4 ",
+    "and natural_key in (select value from json_each($6)) and (kind = 'question' or code = 'shared-key') ",
+    "order by 1, 2"
+);
+
+// In one row: a row for each would take longer to hand over than to find.
+const HEADS: &str = concat!(
+    "select json_group_array(json_array(local_id, remote_id, state, hash)) from (select local_id, remote_id, state, ",
+    "hash from link where set_id = ",
+    set_id!(),
+    " and local_id > $5 and role = $6 order by local_id limit $7)"
+);
+
+// A record's roles stay together, since the next page starts after its id: all that are not beyond the last id.
+const UNSEEN: &str = concat!(
+    "with unseen as (select l.* from link l where l.set_id = (select id from link_set where org = $1 ",
+    "and integration = $2 and account = $5 and resource = $6) and l.state = 1 and l.remote_id is not null ",
+    "and l.container is not distinct from $7 and l.local_id > $8 and not exists (select 1 from seen n ",
+    "where n.run_id = ",
+    run_id!(),
+    " and n.resource = $6 and n.remote_id = l.remote_id)), ",
+    "page as (select id from unseen where local_id <= coalesce((select local_id from unseen ",
+    "order by local_id, role limit 1 offset $4), local_id)) ",
+    select_links!(),
+    from_links!(),
+    "and l.id in (select id from page) order by l.local_id, l.role"
+);
+
+/// Statements of every page of a run, each with the index that must answer it.
+#[cfg(test)]
+pub(super) const HOT: [(&str, &str); 6] = [
+    (BY_LOCAL, "link_local"),
+    (BY_REMOTE, "link_remote"),
+    (HOLDERS, "link_key"),
+    (HOLDERS, "item_key"),
+    (HEADS, "link_local"),
+    (UNSEEN, "link_local"),
+];
+
 /// A state as it is stored.
 pub(super) fn state_number(state: LinkState) -> i64 {
     match state {
@@ -90,13 +152,6 @@ impl SqliteStore {
         role: &Role,
         ids: &[LocalId],
     ) -> Result<Vec<Option<Link>>> {
-        const BY_LOCAL: &str = concat!(
-            select_links!(),
-            from_links!(),
-            "and s.id = ",
-            set_id!(),
-            " and l.role = $5 and l.local_id in (select value from json_each($6))"
-        );
         let query = of_resource(BY_LOCAL, scope, account, resource).bind(role.as_str()).bind(list(ids)?);
         let found = links(&query.fetch_all(self.readers()).await.map_err(database)?)?;
         let found: HashMap<LocalId, Link> = found.into_iter().map(|link| (link.local.clone(), link)).collect();
@@ -108,15 +163,6 @@ impl SqliteStore {
         (scope, account, resource): (&Scope, &AccountId, &ResourceName),
         ids: &[RemoteId],
     ) -> Result<Vec<Option<Link>>> {
-        // The best comes last, so that it is the one that stays.
-        const BY_REMOTE: &str = concat!(
-            select_links!(),
-            from_links!(),
-            "and s.id = ",
-            set_id!(),
-            " and l.remote_hash in (select value from json_each($5)) and l.remote_id in (select value from json_each($6)) ",
-            "order by l.state = 1, l.local_id desc, l.role desc"
-        );
         let query = of_resource(BY_REMOTE, scope, account, resource).bind(short_hashes(ids)?).bind(list(ids)?);
         let mut found: HashMap<RemoteId, Link> = HashMap::new();
         for link in links(&query.fetch_all(self.readers()).await.map_err(database)?)? {
@@ -133,15 +179,6 @@ impl SqliteStore {
         role: &Role,
         keys: &[String],
     ) -> Result<Vec<Vec<LocalId>>> {
-        const HOLDERS: &str = concat!(
-            "select natural_key, local_id from link where set_id = ",
-            set_id!(),
-            " and key_hash in (select value from json_each($7)) and natural_key in (select value from json_each($6)) ",
-            "and role = $5 and state in (0, 1) ",
-            "union select natural_key, local_id from item where org = $1 and integration = $2 and resource = $4 ",
-            "and natural_key in (select value from json_each($6)) and (kind = 'question' or code = 'shared-key') ",
-            "order by 1, 2"
-        );
         let query = of_resource(HOLDERS, scope, account, resource).bind(role.as_str());
         let query = query.bind(list(keys)?).bind(short_hashes(keys)?);
         let mut found: HashMap<String, Vec<LocalId>> = HashMap::new();
@@ -158,13 +195,6 @@ impl SqliteStore {
         after: Option<&LocalId>,
         limit: usize,
     ) -> Result<Vec<LinkHead>> {
-        // In one row: a row for each would take longer to hand over than to find.
-        const HEADS: &str = concat!(
-            "select json_group_array(json_array(local_id, remote_id, state, hash)) from (select local_id, remote_id, state, ",
-            "hash from link where set_id = ",
-            set_id!(),
-            " and local_id > $5 and role = $6 order by local_id limit $7)"
-        );
         // No id is empty, so the empty text comes before all.
         let query = of_resource(HEADS, scope, account, resource)
             .bind(after.map_or("", LocalId::as_str))
@@ -213,20 +243,6 @@ impl SqliteStore {
         after: Option<&LocalId>,
         limit: usize,
     ) -> Result<Vec<Link>> {
-        // A record's roles stay together, since the next page starts after its id: all that are not beyond the last id.
-        const UNSEEN: &str = concat!(
-            "with unseen as (select l.* from link l where l.set_id = (select id from link_set where org = $1 ",
-            "and integration = $2 and account = $5 and resource = $6) and l.state = 1 and l.remote_id is not null ",
-            "and l.container is not distinct from $7 and l.local_id > $8 and not exists (select 1 from seen n ",
-            "where n.run_id = ",
-            run_id!(),
-            " and n.resource = $6 and n.remote_id = l.remote_id)), ",
-            "page as (select id from unseen where local_id <= coalesce((select local_id from unseen ",
-            "order by local_id, role limit 1 offset $4), local_id)) ",
-            select_links!(),
-            from_links!(),
-            "and l.id in (select id from page) order by l.local_id, l.role"
-        );
         if limit == 0 {
             return Ok(Vec::new());
         }

@@ -257,3 +257,102 @@ fn plan_seq(run: i64, id: i64) -> Result<u64> {
 
 /// The largest sequence number that has its place.
 const MAX_SEQ: u64 = (1 << SEQ_BITS) - 1;
+
+#[cfg(test)]
+mod tests {
+    use sync_core::{LocalId, Scope};
+    use sync_engine::{Acquired, Change, LinkState, Store};
+
+    use super::*;
+
+    fn link(local: &str) -> sync_engine::Link {
+        sync_engine::Link {
+            account: "account".into(),
+            resource: "contacts".into(),
+            local: local.into(),
+            role: sync_core::Role::MAIN,
+            container: None,
+            remote: None,
+            state: LinkState::Open,
+            key: Some(format!("{local}@example.com")),
+            hash: None,
+            base: None,
+            call: None,
+        }
+    }
+
+    async fn opened(directory: &tempfile::TempDir) -> SqliteStore {
+        SqliteStore::open(directory.path().join("sync.db"), StoreKey::generate().unwrap()).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_fails_the_commit_and_loses_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = opened(&directory).await;
+        let scope = Scope::new("a", "b");
+        let Acquired::Lease(lease) = store.acquire(&scope, "test", 600_000).await.unwrap() else { panic!("it is free") };
+        store.commit(&lease, vec![Change::OpenLink(link("first"))]).await.unwrap();
+        let pages = |n_pages: &'static str| {
+            let store = store.clone();
+            async move {
+                let mut conn = store.inner.writer.acquire().await.unwrap();
+                sqlx::query(n_pages).execute(&mut *conn).await.unwrap();
+            }
+        };
+        // The writer's own limit stands for the disk's.
+        pages("pragma max_page_count = 1").await;
+        let many: Vec<Change> = (0..5_000).map(|i| Change::OpenLink(link(&format!("{i:05}")))).collect();
+        let error = store.commit(&lease, many.clone()).await.unwrap_err();
+        assert_eq!((error.kind(), error.remedy().is_some()), (ErrorKind::Store, true), "{error}");
+        assert!(error.to_string().contains("disk is full"), "{error}");
+        pages("pragma max_page_count = 1000000").await;
+        let count = async || {
+            let counts = store.link_counts(&scope, &"account".into()).await.unwrap();
+            counts.iter().map(|row| row.count).sum::<u64>()
+        };
+        assert_eq!(count().await, 1);
+        store.commit(&lease, many).await.unwrap();
+        assert_eq!(count().await, 5_001);
+    }
+
+    /// Reads of a run must not slow down as a store fills: each is answered from an index, none by a scan.
+    #[tokio::test]
+    async fn reads_of_a_run_use_their_indexes() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = opened(&directory).await;
+        let mut seen = 0;
+        for (sql, index) in super::links::HOT {
+            let rows = sqlx::query(sqlx::AssertSqlSafe(format!("explain query plan {sql}")));
+            let rows = rows.fetch_all(store.readers()).await.unwrap();
+            let plan: Vec<String> = rows.iter().map(|row| row.get::<String, _>(3)).collect();
+            assert!(plan.iter().any(|line| line.contains(index)), "{index} is not used: {plan:?}");
+            assert!(!plan.iter().any(|line| line.starts_with("SCAN l")), "a scan: {plan:?}");
+            seen += 1;
+        }
+        assert!(seen > 3);
+    }
+
+    #[tokio::test]
+    async fn a_dropped_commit_leaves_nothing_and_frees_the_writer() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = opened(&directory).await;
+        let scope = Scope::new("a", "b");
+        let Acquired::Lease(lease) = store.acquire(&scope, "test", 600_000).await.unwrap() else { panic!("it is free") };
+        for n_polls in 0..40 {
+            let many = (0..300).map(|i| Change::PutLink(link(&format!("{n_polls}-{i}")))).collect();
+            let mut commit = std::pin::pin!(store.commit(&lease, many));
+            // Dropped while it is under way, at another point each time.
+            for _ in 0..n_polls {
+                if futures_util::poll!(commit.as_mut()).is_ready() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        let ids: Vec<LocalId> = (0..40).flat_map(|n| [format!("{n}-0"), format!("{n}-299")]).map(LocalId::from).collect();
+        let (account, resource, role) = ("account".into(), "contacts".into(), sync_core::Role::MAIN);
+        let links = store.links_by_local(&scope, &account, &resource, &role, &ids).await.unwrap();
+        assert!(links.chunks(2).all(|pair| pair[0].is_some() == pair[1].is_some()), "half of a commit is there");
+        store.commit(&lease, vec![Change::PutLink(link("last"))]).await.unwrap();
+    }
+}
