@@ -2,7 +2,7 @@
 
 use sync_core::{Error, ErrorKind, Facts, PlanDigest, PlanHash, Stop};
 
-use super::{halt::Halt, observe::Observed, session::Session};
+use super::{ask::ResourceAsk, halt::Halt, observe::Observed, session::Session};
 use crate::{Change, ConnectionStatus, LinkState, RunInput, store::plan_hash};
 
 /// What the gate let through.
@@ -57,7 +57,15 @@ pub(crate) async fn gate(s: &Session<'_>, observed: &Observed) -> Result<Passed,
     }
     if !is_approved {
         let is_first = !super::observe::is_settled_in(s).await.map_err(|halt| (halt, None))?;
-        let links = store.link_counts(&s.scope, &s.account).await.map_err(plain)?;
+        // Counting links costs by their number: only where a count alone could trip.
+        let breaker_of =
+            |ask: &ResourceAsk| s.engine.config.breakers.get(&ask.resource.name).unwrap_or(&s.engine.config.breaker).count;
+        let could_trip = s.ask.resources.iter().any(|ask| {
+            [&planned.creates, &planned.updates, &planned.removes]
+                .into_iter()
+                .any(|counts| counts.get(&ask.resource.name).copied().unwrap_or(0) > breaker_of(ask))
+        });
+        let links = if could_trip { store.link_counts(&s.scope, &s.account).await.map_err(plain)? } else { Vec::new() };
         for ask in &s.ask.resources {
             let name = &ask.resource.name;
             let linked: u64 = links

@@ -39,14 +39,17 @@ pub(crate) async fn observe(s: &Session<'_>) -> Result<Observed, Halt> {
         }
         let mut containers = s.input.handler.containers(feed);
         let current: BTreeSet<ContainerId> = containers.iter().flatten().cloned().collect();
-        let counts = s.engine.store.link_counts(&s.scope, &s.account).await.map_err(|error| s.halt(error))?;
-        for count in counts.iter().filter(|count| count.state == LinkState::Live && feed.covers.contains(&count.resource)) {
-            if let Some(container) = count.container.as_ref().filter(|container| !current.contains(*container)) {
-                *observed.left_behind.entry(container.clone()).or_default() += count.count;
-            }
-        }
-        // What people refused where we were before is read before the first write to where we go now.
+        // What people refused where we were before is read before the first write to where we go now. Counting links costs
+        // by their number, so it is done only then.
         if !is_settled_in(s).await? {
+            let counts = s.engine.store.link_counts(&s.scope, &s.account).await.map_err(|error| s.halt(error))?;
+            for count in
+                counts.iter().filter(|count| count.state == LinkState::Live && feed.covers.contains(&count.resource))
+            {
+                if let Some(container) = count.container.as_ref().filter(|container| !current.contains(*container)) {
+                    *observed.left_behind.entry(container.clone()).or_default() += count.count;
+                }
+            }
             containers.splice(0..0, observed.left_behind.keys().cloned().map(Some));
         }
         for container in &containers {
