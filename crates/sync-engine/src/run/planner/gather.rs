@@ -2,9 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
+use futures_util::{StreamExt, TryStreamExt, stream};
 use sync_core::{
     ConsentState, ErrorKind, Find, FindBy, Found, Local, LocalId, LocalState, Marker, Matching, NaturalKey, QuestionId,
-    Record, Role, Value,
+    Record, RemoteId, Role, Value,
 };
 
 use super::super::{halt::Halt, local::default_role, observe::links_at};
@@ -141,10 +142,14 @@ impl Planner<'_, '_> {
                     || (!self.saw_all && is_new(candidate) && self.refuses(candidate)))
         };
         let by_id: Vec<usize> = indexes(candidates, |candidate| must_look(candidate) && !is_new(candidate));
-        for chunk in by_id.chunks(self.ask.resource.find_max.max(1)) {
-            let ids: Vec<_> = chunk.iter().filter_map(|idx| candidates.get(*idx)?.link.as_ref()?.remote.clone()).collect();
-            let container = chunk.first().and_then(|idx| candidates.get(*idx)?.link.as_ref()?.container.clone());
-            let found = self.find(container.as_ref(), FindBy::Ids(&ids)).await?;
+        let looks = by_id.chunks(self.ask.resource.find_max.max(1)).map(|chunk| {
+            let links = chunk.iter().filter_map(|idx| candidates.get(*idx)?.link.as_ref());
+            let container = links.clone().next().and_then(|link| link.container.clone());
+            let ids: Vec<RemoteId> = links.filter_map(|link| link.remote.clone()).collect();
+            async move { self.find(container.as_ref(), FindBy::Ids(&ids)).await }
+        });
+        let found = self.all(looks.collect()).await?;
+        for (chunk, found) in by_id.chunks(self.ask.resource.find_max.max(1)).zip(found) {
             place(candidates, chunk, found, true);
         }
         if self.ask.resource.matching == Matching::Find {
@@ -159,19 +164,26 @@ impl Planner<'_, '_> {
         }
         let by_key = indexes(candidates, |candidate| must_look(candidate) && is_new(candidate) && candidate.key.is_some());
         let Some(field) = self.ask.rules.match_on.first() else { return Ok(()) };
-        for chunk in by_key.chunks(self.ask.resource.find_max.max(1)) {
-            let keys: Vec<NaturalKey> = chunk
-                .iter()
-                .filter_map(|idx| NaturalKey::of(field.clone(), candidates.get(*idx)?.key.as_deref()?))
-                .collect();
-            let container = chunk.first().and_then(|idx| candidates.get(*idx)?.target.container.clone());
-            let found = self.find(container.as_ref(), FindBy::Keys(&keys)).await?;
+        let looks = by_key.chunks(self.ask.resource.find_max.max(1)).map(|chunk| {
+            let of_chunk = chunk.iter().filter_map(|idx| candidates.get(*idx));
+            let container = of_chunk.clone().next().and_then(|candidate| candidate.target.container.clone());
+            let keys: Vec<NaturalKey> =
+                of_chunk.filter_map(|candidate| NaturalKey::of(field.clone(), candidate.key.as_deref()?)).collect();
+            async move { self.find(container.as_ref(), FindBy::Keys(&keys)).await }
+        });
+        let found = self.all(looks.collect()).await?;
+        for (chunk, found) in by_key.chunks(self.ask.resource.find_max.max(1)).zip(found) {
             place(candidates, chunk, found, false);
         }
         if why == Why::Asked || why == Why::Again {
             self.take_consent(candidates).await?;
         }
         self.held_by_others(candidates).await
+    }
+
+    /// Looks up several at once, as many as the provider takes; in order.
+    async fn all<F: Future<Output = Result<Vec<Found>, Halt>>>(&self, looks: Vec<F>) -> Result<Vec<Vec<Found>>, Halt> {
+        stream::iter(looks).buffered(self.s.input.descriptor.concurrency.max(1)).try_collect().await
     }
 
     /// True for a record that says no: were its address there without a link, it would stay subscribed.
