@@ -1,13 +1,13 @@
 //! Records in the engine: field name to value, erased; typed views live in [`crate::model`].
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::{collections::BTreeSet, fmt};
 
 use jiff::{Timestamp, civil::Date};
 use rust_decimal::Decimal;
-use serde::{Deserialize, Serialize};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{MapAccess, Visitor},
+};
 use sha2::{Digest, Sha256};
 
 use crate::{Collection, Consent, FieldName, LocalId, RemoteId};
@@ -154,9 +154,9 @@ pub enum FieldOwner {
 }
 
 /// A record without a type: field name to value.
-#[derive(Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Record(BTreeMap<FieldName, Value>);
+#[derive(Clone, PartialEq, Default)]
+// In the order of the names. Records are small and there are many: one piece of memory each, and quick to copy.
+pub struct Record(Vec<(FieldName, Value)>);
 
 impl Record {
     /// A record without fields.
@@ -166,20 +166,29 @@ impl Record {
 
     /// Sets a field.
     pub fn set(&mut self, field: impl Into<FieldName>, value: Value) -> &mut Self {
-        self.0.insert(field.into(), value);
+        let field = field.into();
+        match self.place(field.as_str()) {
+            Ok(idx) => self.0[idx].1 = value,
+            Err(idx) => self.0.insert(idx, (field, value)),
+        }
         self
     }
 
     /// Sets a field, by value.
     #[must_use]
     pub fn with(mut self, field: impl Into<FieldName>, value: Value) -> Self {
-        self.0.insert(field.into(), value);
+        self.set(field, value);
         self
+    }
+
+    /// Where a field is, or where it belongs.
+    fn place(&self, field: &str) -> Result<usize, usize> {
+        self.0.binary_search_by(|(name, _)| name.as_str().cmp(field))
     }
 
     /// A field's value; `None` when the field isn't there (which is not the same as blank).
     pub fn value(&self, field: &str) -> Option<&Value> {
-        self.0.get(field)
+        self.place(field).ok().map(|idx| &self.0[idx].1)
     }
 
     /// A field's text, trimmed; `None` when absent, blank or not a text.
@@ -189,17 +198,17 @@ impl Record {
 
     /// Takes a field out.
     pub fn remove(&mut self, field: &str) -> Option<Value> {
-        self.0.remove(field)
+        self.place(field).ok().map(|idx| self.0.remove(idx).1)
     }
 
     /// All fields, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&FieldName, &Value)> {
-        self.0.iter()
+        self.0.iter().map(|(field, value)| (field, value))
     }
 
     /// Keeps the fields for which `keep` says so.
     pub fn retain(&mut self, mut keep: impl FnMut(&FieldName) -> bool) {
-        self.0.retain(|field, _| keep(field));
+        self.0.retain(|(field, _)| keep(field));
     }
 
     /// True when there is no field.
@@ -211,7 +220,7 @@ impl Record {
     /// send empty texts does not look changed.
     pub fn hash(&self) -> Hash {
         let mut hash = Hash::start();
-        for (field, value) in self.0.iter().filter(|(_, value)| !value.is_blank()) {
+        for (field, value) in self.iter().filter(|(_, value)| !value.is_blank()) {
             hash.text(field.as_str());
             hash.value(value);
         }
@@ -221,19 +230,56 @@ impl Record {
 
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.0.iter()).finish()
+        f.debug_map().entries(self.iter()).finish()
     }
 }
 
+/// Of a field that comes twice the last one counts.
 impl FromIterator<(FieldName, Value)> for Record {
     fn from_iter<I: IntoIterator<Item = (FieldName, Value)>>(fields: I) -> Self {
-        Self(fields.into_iter().collect())
+        let mut record = Self::new();
+        for (field, value) in fields {
+            // They mostly come in order.
+            if record.0.last().is_none_or(|(last, _)| *last < field) {
+                record.0.push((field, value));
+            } else {
+                record.set(field, value);
+            }
+        }
+        record
+    }
+}
+
+/// As a map.
+impl Serialize for Record {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.iter())
+    }
+}
+
+impl<'de> Deserialize<'de> for Record {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Fields;
+
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Record;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a map of fields")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Record, A::Error> {
+                std::iter::from_fn(|| map.next_entry().transpose()).collect()
+            }
+        }
+
+        deserializer.deserialize_map(Fields)
     }
 }
 
 impl IntoIterator for Record {
     type Item = (FieldName, Value);
-    type IntoIter = std::collections::btree_map::IntoIter<FieldName, Value>;
+    type IntoIter = std::vec::IntoIter<(FieldName, Value)>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.into_iter()
@@ -407,6 +453,16 @@ mod tests {
     fn debug_shows_no_content() {
         let record = Record::new().with("email", Value::text("ada@example.com"));
         assert!(!format!("{record:?}").contains("ada@"));
+    }
+
+    #[test]
+    fn a_record_is_a_map_in_the_order_of_its_names_and_the_last_word_counts() {
+        let record: Record = serde_json::from_str(r#"{"b":{"text":"1"},"a":{"text":"2"},"b":{"text":"3"}}"#).unwrap();
+        assert_eq!(serde_json::to_string(&record).unwrap(), r#"{"a":{"text":"2"},"b":{"text":"3"}}"#);
+        let mut other = Record::new().with("b", Value::text("3")).with("c", Value::Null).with("a", Value::text("2"));
+        assert_eq!((other.remove("c"), other.remove("d")), (Some(Value::Null), None));
+        assert_eq!(other, record);
+        assert_eq!(other.into_iter().map(|(field, _)| field.to_string()).collect::<Vec<_>>(), ["a", "b"]);
     }
 
     #[test]

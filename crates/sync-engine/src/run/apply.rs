@@ -286,6 +286,11 @@ async fn ready_to_send(s: &Session<'_>) -> Result<(), Halt> {
 }
 
 impl ReadyPart {
+    /// True when no other part of its operation is open.
+    pub(crate) fn is_last(&self) -> bool {
+        self.n_open <= 1
+    }
+
     /// True when a part of its operation is done.
     fn is_begun(&self) -> bool {
         self.n_open < self.n_parts

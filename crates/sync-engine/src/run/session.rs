@@ -218,6 +218,7 @@ impl<'a> Session<'a> {
             question,
             look_again,
             keep_standing,
+            is_looked_up,
         } = settled;
         let is_news = !standing.is_some_and(|item| item.outcome.code == outcome.code && item.outcome.kind == outcome.kind);
         {
@@ -256,6 +257,8 @@ impl<'a> Session<'a> {
                 needs_grant: None,
                 question: None,
             }));
+        } else if outcome.kind.is_settled() && is_looked_up && standing.is_none() {
+            // Nothing stands that could be dropped.
         } else if outcome.kind.is_settled() {
             changes.push(Change::DropItem { resource: resource.clone(), local: local.clone() });
         } else {
@@ -320,6 +323,8 @@ pub(crate) struct Settled<'a> {
     pub(crate) look_again: bool,
     /// True when only a part of the record was synced.
     pub(crate) keep_standing: bool,
+    /// True when `standing` was read: without one, nothing stands.
+    pub(crate) is_looked_up: bool,
 }
 
 impl<'a> Settled<'a> {
@@ -336,6 +341,7 @@ impl<'a> Settled<'a> {
             question: None,
             look_again: false,
             keep_standing: false,
+            is_looked_up: false,
         }
     }
 }

@@ -159,7 +159,11 @@ async fn transmit(s: &Session<'_>, batch: Batch<'_>, row: CallRow, mut sent: Sen
         Err(error) if error.effect() == Effect::Unknown => return unanswered(s, &batch, &row, error).await,
         Err(error) => return refused(s, batch, &row, error, sent).await,
     };
-    let standing = standing(s, &batch).await?;
+    // An item stands or falls with the last part of its operation, or with one that was not done.
+    let settles = |idx: usize| {
+        !matches!(receipts.get(idx), Some(Receipt::Done { .. })) || batch.parts.get(idx).is_none_or(ReadyPart::is_last)
+    };
+    let standing = standing_of(s, &batch, settles).await?;
     let mut changes = vec![Change::CloseCall(row.key.clone())];
     let mut uncertain = Vec::new();
     for (idx, receipt) in receipts.into_iter().enumerate() {
@@ -179,8 +183,25 @@ async fn transmit(s: &Session<'_>, batch: Batch<'_>, row: CallRow, mut sent: Sen
 }
 
 async fn standing(s: &Session<'_>, batch: &Batch<'_>) -> Result<Vec<Option<Item>>, Halt> {
-    let ids: Vec<LocalId> = batch.parts.iter().map(|part| part.operation.local.clone()).collect();
-    s.engine.store.items_by_local(&s.scope, &batch.ask.resource.name, &ids).await.map_err(|error| s.halt(error))
+    standing_of(s, batch, |_| true).await
+}
+
+/// The standing items of those parts that a test admits, in the order of all.
+async fn standing_of(s: &Session<'_>, batch: &Batch<'_>, of: impl Fn(usize) -> bool) -> Result<Vec<Option<Item>>, Halt> {
+    let (idxs, ids): (Vec<usize>, Vec<LocalId>) =
+        (0..).zip(&batch.parts).filter(|(idx, _)| of(*idx)).map(|(idx, part)| (idx, part.operation.local.clone())).unzip();
+    let mut standing: Vec<Option<Item>> = batch.parts.iter().map(|_| None).collect();
+    if ids.is_empty() {
+        return Ok(standing);
+    }
+    let items =
+        s.engine.store.items_by_local(&s.scope, &batch.ask.resource.name, &ids).await.map_err(|error| s.halt(error))?;
+    for (idx, item) in idxs.into_iter().zip(items) {
+        if let Some(slot) = standing.get_mut(idx) {
+            *slot = item;
+        }
+    }
+    Ok(standing)
 }
 
 /// No answer, and it may have happened: the call stays open, its items are pending.

@@ -32,6 +32,7 @@ pub(super) fn record(
             remote,
             hash: part.hash,
             standing,
+            is_looked_up: true,
             needs_grant,
             look_again: batch.is_resend,
             keep_standing: !batch.ask.is_whole,
@@ -59,9 +60,11 @@ pub(super) fn record(
                 part_idx: Some(part.part_idx),
                 state: PartState::Done,
             }));
-            let is_last = part.n_open <= 1;
-            let link = done_link(s, batch, part, link, id.clone(), version, after, is_last);
-            changes.push(Change::PutLink(link));
+            let is_last = part.is_last();
+            if is_last || !link.is_some_and(|link| says_so_already(part, link, &id, version.as_ref())) {
+                let link = done_link(s, batch, part, link, id.clone(), version, after, is_last);
+                changes.push(Change::PutLink(link));
+            }
             if is_last {
                 let outcome = if crate::run::apply::is_match(operation.reason) {
                     Outcome::new(OutcomeKind::Updated, code::DONE, "")
@@ -101,6 +104,18 @@ pub(super) fn record(
         // A receipt of a later version of the contract: nothing is known about it.
         _ => uncertain.push((part.seq, part.part_idx)),
     }
+}
+
+/// True when a link would be the same after a part that isn't its operation's last.
+fn says_so_already(part: &ReadyPart, link: &Link, id: &RemoteId, version: Option<&Version>) -> bool {
+    link.remote.as_ref() == Some(id)
+        && link.state == LinkState::Live
+        && link.hash.is_none()
+        && link.call.is_none()
+        && link.base.is_none()
+        && version.is_none()
+        && (part.key.is_none() || part.key == link.key)
+        && (part.operation.container.is_none() || part.operation.container == link.container)
 }
 
 /// The link after a part was done. Only the last part makes the base: until then the record counts as not agreed on, so
