@@ -70,6 +70,7 @@ pub(crate) static DESCRIPTOR: Descriptor = Descriptor {
             FieldSpec { name: TAGS, kind: FieldKind::OwnedSet, owner: FieldOwner::Both },
             FieldSpec { name: CONSENT, kind: FieldKind::Consent, owner: FieldOwner::Both },
         ],
+        groups: &[],
         consent: Some((Channel::Email, CONSENT, EMAIL)),
         update_needs: UpdateNeeds::Nothing,
         // An address that exists is refused as taken: no look-up is needed beforehand.

@@ -140,6 +140,9 @@ pub struct Resource {
     pub model: &'static str,
     /// Its fields. A field that isn't listed is a both-sided scalar (`extra.*` and host-defined ones).
     pub fields: &'static [FieldSpec],
+    /// Fields that are merged as one, such as the day and the hours of an event: changed on both sides in any of them is
+    /// a conflict about all of them.
+    pub groups: &'static [&'static [&'static str]],
     /// The channel and the field that hold consent and address, where records carry consent.
     pub consent: Option<(Channel, &'static str, &'static str)>,
     /// What must be read freshly just before an update.

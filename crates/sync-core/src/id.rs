@@ -168,3 +168,14 @@ impl Marker {
         Self::new(hash.finish().to_string())
     }
 }
+impl LocalId {
+    /// The name of a record that is only there, until it was made here: `remote:` and its id, as in `itemIds`.
+    pub fn of_remote(id: &RemoteId) -> Self {
+        Self::new(format!("remote:{id}"))
+    }
+
+    /// The remote id, where this is the name of a record that is only there.
+    pub fn as_remote(&self) -> Option<RemoteId> {
+        self.as_str().strip_prefix("remote:").map(RemoteId::new)
+    }
+}

@@ -44,7 +44,7 @@ pub use id::{
 };
 pub use natural_key::NaturalKey;
 pub use operation::{
-    CallSet, Facts, Grants as EffectGrants, Operation, Part, PartRef, Reason, Receipt, Safety, SetChange, Skip, Verb,
+    CallSet, Facts, Grants as EffectGrants, Here, Operation, Part, PartRef, Reason, Receipt, Safety, SetChange, Skip, Verb,
 };
 pub use outcome::{Outcome, OutcomeKind, code};
 pub use ports::{
@@ -56,6 +56,8 @@ pub use ports::{
 pub use remote::{Change, Complete, Found, Remote, RemoteState};
 pub use request::{Direction, ItemRef, SyncRequest};
 pub use result::{Capabilities, Counts, Details, Stop, SyncResult};
-pub use rules::{ConflictPolicy, Filter, FilterTest, OnRemoteDelete, OnRemoteNew, OutOfScope, Rules, SharedKey, Target};
+pub use rules::{
+    ConflictPolicy, Filter, FilterTest, Guard, OnRefusal, OnRemoteDelete, OnRemoteNew, OutOfScope, Rules, SharedKey, Target,
+};
 pub use signal::{DedupeKey, Inbound, Signal, WebhookKeys};
 pub use value::{FieldKind, FieldOwner, Hash, Record, Ref, Value};

@@ -10,11 +10,12 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ContainerId, Error, FieldName, LocalId, Marker, OperationId, Owner, Record, Remote, RemoteId, ResourceName, Role,
-    SideEffect, Version,
+    ContainerId, Error, FieldName, LocalId, LocalVerb, Marker, OperationId, Owner, Record, Remote, RemoteId, ResourceName,
+    Role, SideEffect, Version,
 };
 
-/// One thing to do on the remote side, with its reason. Speaks local ids only.
+/// One thing to do, there, here or on both sides, with its reason. Speaks local ids only; a record that is new there goes
+/// by [`LocalId::of_remote`] until it was made here.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Operation {
     /// Stable when the same change is planned again.
@@ -42,8 +43,26 @@ pub struct Operation {
     pub before: Option<Box<Remote>>,
     /// What marks a record as ours.
     pub marker: Marker,
+    /// What to write here. Not the provider's concern: it prepares what `changed` says, which is empty where only this
+    /// side is written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub here: Option<Box<Here>>,
     /// Why.
     pub reason: Reason,
+}
+
+/// An operation's share on the host's side.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Here {
+    /// What to do.
+    pub verb: LocalVerb,
+    /// The fields to set; others stay.
+    pub fields: Record,
+    /// What these fields were: kept with the plan, so that nothing is lost.
+    pub before: Record,
+    /// The version that it was decided on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expect: Option<Version>,
 }
 
 impl Operation {
@@ -95,6 +114,39 @@ pub enum Reason {
     Answered,
     /// Changed on both sides in different fields.
     Merged,
+    /// Changed there.
+    ChangedThere,
+    /// New there.
+    NewThere,
+    /// Deleted there.
+    DeletedThere,
+    /// Changed on both sides in the same field; a policy or a person settled it.
+    Settled,
+    /// Deleted on one side and changed on the other: the change counts.
+    EditBeatsDelete,
+    /// The host refused a change, and the other side is put back.
+    PutBack,
+}
+
+impl Reason {
+    /// The name in plans.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NewHere => "new-here",
+            Self::ChangedHere => "changed-here",
+            Self::Matched => "matched",
+            Self::DeletedHere => "deleted-here",
+            Self::OutOfScope => "out-of-scope",
+            Self::Answered => "answered",
+            Self::Merged => "merged",
+            Self::ChangedThere => "changed-there",
+            Self::NewThere => "new-there",
+            Self::DeletedThere => "deleted-there",
+            Self::Settled => "settled",
+            Self::EditBeatsDelete => "edit-beats-delete",
+            Self::PutBack => "put-back",
+        }
+    }
 }
 
 /// What changes in a set of which we own some elements.

@@ -35,6 +35,22 @@ pub mod code {
     pub const KEEPS_MOVING: &str = "keeps-moving";
     /// The address is on the suppression list.
     pub const SUPPRESSED: &str = "suppressed";
+    /// Changed there, and written here.
+    pub const DONE_HERE: &str = "done-here";
+    /// Changed on both sides in the same field; a policy settled it, and the value that lost is kept with the plan.
+    pub const CONFLICT_SETTLED: &str = "conflict-settled";
+    /// Changed on both sides in the same field: a person decides.
+    pub const CONFLICT: &str = "conflict";
+    /// A change there that a person must agree to before it is written here.
+    pub const GUARDED: &str = "guarded";
+    /// It is new there.
+    pub const NEW_THERE: &str = "new-there";
+    /// The host's own rule said no.
+    pub const REFUSED_HERE: &str = "refused-here";
+    /// Deleted on one side and changed on the other: the change counts.
+    pub const EDIT_BEATS_DELETE: &str = "edit-beats-delete";
+    /// It was put away there.
+    pub const ARCHIVED_THERE: &str = "archived-there";
     /// The plan does not hold any more: it changed since it was approved.
     pub const PLAN_MOVED: &str = "plan-moved";
 }

@@ -1,6 +1,8 @@
 //! What a connection's settings decide about one resource: policies as data, so that the engine needs no provider.
 
-use crate::{ContainerId, FieldName, FieldOwner, FieldSet, Record, Role, Value};
+use rust_decimal::Decimal;
+
+use crate::{ContainerId, Direction, FieldName, FieldOwner, FieldSet, Record, Role, Value};
 
 /// How one resource of one connection is synced.
 #[derive(Debug, Clone)]
@@ -29,6 +31,26 @@ pub struct Rules {
     pub on_remote_new: OnRemoteNew,
     /// What happens when a linked record was deleted there.
     pub on_remote_delete: OnRemoteDelete,
+    /// Which sides the connection lets a sync write. A request can only narrow it.
+    pub direction: Direction,
+    /// Who wins when a record that was new here was found there and a field that either side owns differs. Counts where
+    /// both sides may be written; a sync that only pushes takes the host's.
+    pub on_match: ConflictPolicy,
+    /// The host's field that tells when a record changed, for [`ConflictPolicy::Newest`]. It is asked for, never written.
+    pub changed_at: Option<FieldName>,
+    /// Changes there that a person is asked about before they are written here.
+    pub guards: Vec<Guard>,
+    /// What happens when the host refuses a change that was made there.
+    pub on_refusal: OnRefusal,
+}
+
+/// Changes there that a person is asked about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Guard {
+    /// A change of one of these fields.
+    pub fields: Vec<FieldName>,
+    /// Of records that this admits; of all when `None`.
+    pub when: Option<Filter>,
 }
 
 impl Rules {
@@ -46,6 +68,11 @@ impl Rules {
             conflicts: Vec::new(),
             on_remote_new: OnRemoteNew::Ignore,
             on_remote_delete: OnRemoteDelete::Flag,
+            direction: Direction::Push,
+            on_match: ConflictPolicy::Ask,
+            changed_at: None,
+            guards: Vec::new(),
+            on_refusal: OnRefusal::Ask,
         }
     }
 }
@@ -81,6 +108,8 @@ pub enum FilterTest {
     NoneOf(Vec<String>),
     /// There is a value.
     Present(bool),
+    /// The number is larger.
+    MoreThan(Decimal),
 }
 
 impl Filter {
@@ -98,6 +127,7 @@ impl Filter {
             FilterTest::AnyOf(wanted) => wanted.iter().any(has),
             FilterTest::NoneOf(unwanted) => !unwanted.iter().any(has),
             FilterTest::Present(present) => value.is_some_and(|value| !value.is_blank()) == *present,
+            FilterTest::MoreThan(least) => matches!(value, Some(Value::Decimal(number)) if number > least),
         }
     }
 }
@@ -171,6 +201,17 @@ pub enum OnRemoteDelete {
     Delete,
 }
 
+/// What happens when the host refuses a change that was made there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OnRefusal {
+    /// A person is asked, in the host's words.
+    #[default]
+    Ask,
+    /// The other side is put back as the host has it.
+    PutBack,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -184,6 +225,9 @@ mod tests {
         assert!(any("country", "ES").admits(&record));
         assert!(Filter { field: "email".into(), test: FilterTest::Present(false) }.admits(&record));
         assert!(!Filter { field: "tags".into(), test: FilterTest::NoneOf(vec!["diver".into()]) }.admits(&record));
+        let booked = Filter { field: "booked".into(), test: FilterTest::MoreThan(Decimal::ZERO) };
+        assert!(!booked.admits(&record));
+        assert!(booked.admits(&record.with("booked", Value::Decimal(Decimal::ONE))));
     }
 
     #[test]

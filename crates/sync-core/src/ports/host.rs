@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Collection, ConsentFact, Cursor, FieldName, LocalId, NaturalKey, OperationId, OrganizationId, PageToken, Record, Result,
@@ -142,7 +143,8 @@ pub struct LocalWrite {
 }
 
 /// What to do with a local record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum LocalVerb {
     /// Make it.

@@ -26,6 +26,7 @@ const fn resource(
         collection,
         model: "contact",
         fields: &[],
+        groups: &[],
         consent: None,
         update_needs: UpdateNeeds::Nothing,
         matching: Matching::Taken,

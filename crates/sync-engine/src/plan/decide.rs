@@ -89,6 +89,7 @@ pub fn decide(
             sets: difference.sets,
             before,
             marker: marker.clone(),
+            here: None,
             reason,
         }))
     };

@@ -48,6 +48,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
             FieldSpec { name: "consent.email", kind: FieldKind::Consent, owner: FieldOwner::Both },
             FieldSpec { name: "note", kind: FieldKind::Scalar, owner: FieldOwner::Remote },
         ],
+        groups: &[],
         consent: Some((Channel::Email, "consent.email", "email")),
         update_needs: UpdateNeeds::Nothing,
         matching: Matching::Taken,
