@@ -6,7 +6,11 @@ use sync_core::{Error, ErrorKind, Result};
 use crate::{error::database, sqlite::sql::now_ms};
 
 /// All migrations in order; the version of a database is how many of them it has seen. Never edit one that was released.
-const MIGRATIONS: [&str; 2] = [include_str!("migrations/0001_store.sql"), include_str!("migrations/0002_records.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("migrations/0001_store.sql"),
+    include_str!("migrations/0002_records.sql"),
+    include_str!("migrations/0003_seen.sql"),
+];
 
 /// The schema that this build writes.
 pub(crate) const SCHEMA_VERSION: u32 = MIGRATIONS.len() as u32;

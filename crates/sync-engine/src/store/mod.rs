@@ -66,13 +66,24 @@ pub trait Store: Grants + Counters + fmt::Debug + Send + Sync + 'static {
     /// Applies all changes or none. `LeaseLost` when the lease's epoch is not the newest or its time is over.
     async fn commit(&self, lease: &Lease, changes: Vec<Change>) -> Result<()>;
 
-    /// Adds what a feed showed to the run's scratch; the same remote id again replaces. Needs the lease.
+    /// Adds what a feed showed to the run's scratch; the same remote id in the same container again replaces, also a mark
+    /// that it is gone. Needs the lease.
     async fn append_seen(&self, lease: &Lease, run: &RunId, rows: Vec<Seen>) -> Result<()>;
+
+    /// Marks remote ids of a container as told gone by a feed; what the scratch held of them goes. Needs the lease.
+    async fn append_gone(
+        &self,
+        lease: &Lease,
+        run: &RunId,
+        resource: &ResourceName,
+        container: Option<&ContainerId>,
+        ids: &[RemoteId],
+    ) -> Result<()>;
 
     /// Adds operations to the run's plan. Sequence numbers are the caller's and rise. Needs the lease.
     async fn append_plan(&self, lease: &Lease, run: &RunId, operations: Vec<PlannedOp>) -> Result<()>;
 
-    /// Drops the run's scratch (`seen`), and its plan too where `plan` says so. Needs the lease.
+    /// Drops the run's scratch (what was seen and what is gone), and its plan too where `plan` says so. Needs the lease.
     async fn clear_scratch(&self, lease: &Lease, run: &RunId, plan: bool) -> Result<()>;
 
     // ---- links -------------------------------------------------------------------------------------------------
@@ -134,7 +145,29 @@ pub trait Store: Grants + Counters + fmt::Debug + Send + Sync + 'static {
         keys: &[String],
     ) -> Result<Vec<Vec<Remote>>>;
 
-    /// The run's scratch in order of resource and remote id, after a pair.
+    /// Remote records of the run's scratch by id, one answer per id, in order.
+    async fn seen_by_remote(
+        &self,
+        scope: &Scope,
+        run: &RunId,
+        resource: &ResourceName,
+        container: Option<&ContainerId>,
+        ids: &[RemoteId],
+    ) -> Result<Vec<Option<Remote>>>;
+
+    /// Remote ids that a feed told gone in this run, with their containers, in order of id and container (none comes
+    /// first), after such a pair.
+    async fn gone_page(
+        &self,
+        scope: &Scope,
+        run: &RunId,
+        resource: &ResourceName,
+        after: Option<(&RemoteId, Option<&ContainerId>)>,
+        limit: usize,
+    ) -> Result<Vec<(RemoteId, Option<ContainerId>)>>;
+
+    /// The run's scratch in order of resource, remote id and container, after a pair. A page may exceed `limit` by further
+    /// containers of its last id.
     async fn seen_page(
         &self,
         scope: &Scope,
@@ -143,8 +176,8 @@ pub trait Store: Grants + Counters + fmt::Debug + Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Remote>>;
 
-    /// Live links in a container whose remote record the run's scratch doesn't hold, in order of local id, after an id:
-    /// the candidates for deletion of a full pass. A page may exceed `limit` by further roles of its last record.
+    /// Live links in a container whose remote record the run's scratch doesn't hold there, in order of local id, after an
+    /// id: the candidates for deletion of a full pass. A page may exceed `limit` by further roles of its last record.
     async fn unseen_links(
         &self,
         scope: &Scope,

@@ -74,7 +74,7 @@ const UNSEEN: &str = concat!(
     "and l.container is not distinct from $7 and l.local_id > $8 and not exists (select 1 from seen n ",
     "where n.run_id = ",
     run_id!(),
-    " and n.resource = $6 and n.remote_id = l.remote_id)), ",
+    " and n.resource = $6 and n.remote_id = l.remote_id and n.container = coalesce($7, '') and n.body is not null)), ",
     "page as (select id from unseen where local_id <= coalesce((select local_id from unseen ",
     "order by local_id, role limit 1 offset $4), local_id)) ",
     select_links!(),
@@ -100,11 +100,12 @@ pub(super) fn state_number(state: LinkState) -> i64 {
         LinkState::Live => 1,
         LinkState::Gone => 2,
         LinkState::Removed => 3,
+        LinkState::Detached => 4,
     }
 }
 
 pub(super) fn state(number: i64) -> Result<LinkState> {
-    let states = [LinkState::Open, LinkState::Live, LinkState::Gone, LinkState::Removed];
+    let states = [LinkState::Open, LinkState::Live, LinkState::Gone, LinkState::Removed, LinkState::Detached];
     states.into_iter().find(|state| state_number(*state) == number).ok_or_else(|| corrupt("link"))
 }
 

@@ -81,7 +81,7 @@ impl Links {
             let slot = *numbers.entry(asked.key()).or_insert(next);
             let slot = slots.get_mut(slot).ok_or_else(|| corrupt("link"))?;
             if let Asked::Open(link) = asked
-                && matches!(slot.state(), Some(LinkState::Open | LinkState::Live))
+                && matches!(slot.state(), Some(LinkState::Open | LinkState::Live | LinkState::Detached))
             {
                 return Err(Error::new(ErrorKind::Taken, "this record has a counterpart already, or a create on its way")
                     .with_context("resource", &link.resource)

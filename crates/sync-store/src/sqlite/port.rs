@@ -61,6 +61,17 @@ impl Store for SqliteStore {
         self.add_seen(lease, run, &rows).await
     }
 
+    async fn append_gone(
+        &self,
+        lease: &Lease,
+        run: &RunId,
+        resource: &ResourceName,
+        container: Option<&ContainerId>,
+        ids: &[RemoteId],
+    ) -> Result<()> {
+        self.add_gone(lease, run, (resource, container), ids).await
+    }
+
     async fn append_plan(&self, lease: &Lease, run: &RunId, operations: Vec<PlannedOp>) -> Result<()> {
         self.add_to_plan(lease, run, &operations).await
     }
@@ -126,6 +137,28 @@ impl Store for SqliteStore {
         keys: &[String],
     ) -> Result<Vec<Vec<Remote>>> {
         self.seen_with_keys((scope, run), resource, container, keys).await
+    }
+
+    async fn seen_by_remote(
+        &self,
+        scope: &Scope,
+        run: &RunId,
+        resource: &ResourceName,
+        container: Option<&ContainerId>,
+        ids: &[RemoteId],
+    ) -> Result<Vec<Option<Remote>>> {
+        self.seen_with_ids((scope, run), resource, container, ids).await
+    }
+
+    async fn gone_page(
+        &self,
+        scope: &Scope,
+        run: &RunId,
+        resource: &ResourceName,
+        after: Option<(&RemoteId, Option<&ContainerId>)>,
+        limit: usize,
+    ) -> Result<Vec<(RemoteId, Option<ContainerId>)>> {
+        self.page_of_gone((scope, run), resource, after, limit).await
     }
 
     async fn seen_page(

@@ -1,7 +1,8 @@
 //! What a feed showed in a run.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
+use sqlx::sqlite::SqliteRow;
 use sync_core::{ContainerId, Remote, RemoteId, ResourceName, Result, RunId, Scope};
 use sync_engine::{Lease, Seen};
 
@@ -13,33 +14,84 @@ use super::{
 };
 use crate::error::database;
 
+/// Later rows replace earlier ones of the same record in the same container, whatever they say.
+const PUT: Insert = Insert {
+    head: "insert into seen (run_id, resource, remote_id, container, natural_key, key_hash, body)",
+    n_values: 7,
+    tail: "on conflict (run_id, resource, remote_id, container) do update set natural_key = excluded.natural_key, \
+        key_hash = excluded.key_hash, body = excluded.body",
+};
+
+const BY_KEY: &str = concat!(
+    "select natural_key, body from seen n where run_id = ",
+    run_id!(),
+    " and resource = $4 and container = $5 and key_hash in (select value from json_each($7)) ",
+    "and natural_key in (select value from json_each($6)) order by natural_key, remote_id"
+);
+
+const BY_REMOTE: &str = concat!(
+    "select remote_id, body from seen n where run_id = ",
+    run_id!(),
+    " and resource = $4 and remote_id in (select value from json_each($6)) and container = $5 and body is not null"
+);
+
+const GONE: &str = concat!(
+    "select remote_id, container from seen n where run_id = ",
+    run_id!(),
+    " and resource = $4 and body is null and (remote_id, container) > ($5, $6) order by remote_id, container limit $7"
+);
+
+/// Statements of every page of a run, each with the index that must answer it.
+#[cfg(test)]
+pub(super) const HOT: [(&str, &str); 3] =
+    [(BY_KEY, "seen_key"), (BY_REMOTE, "sqlite_autoindex_seen_1"), (GONE, "seen_gone")];
+
+/// A container as it is stored.
+fn of_container(container: Option<&ContainerId>) -> &str {
+    container.map_or("", ContainerId::as_str)
+}
+
 impl SqliteStore {
     pub(super) async fn add_seen(&self, lease: &Lease, run: &RunId, rows: &[Seen]) -> Result<()> {
-        const ADD: Insert = Insert {
-            head: "insert into seen (run_id, resource, remote_id, container, natural_key, key_hash, body)",
-            n_values: 7,
-            tail: "on conflict (run_id, resource, remote_id) do update set container = excluded.container, \
-                natural_key = excluded.natural_key, key_hash = excluded.key_hash, body = excluded.body",
-        };
         let mut tx = self.begin_leased(lease).await?;
         let number = number_run(&mut tx, &lease.scope, run).await?;
         // One row for each record in one statement: the last one said.
         let mut known = HashSet::new();
+        let last = rows.iter().rev();
         let mut last: Vec<&Seen> =
-            rows.iter().rev().filter(|row| known.insert((&row.remote.resource, &row.remote.id))).collect();
+            last.filter(|row| known.insert((&row.remote.resource, &row.remote.id, row.remote.container.as_ref()))).collect();
         last.reverse();
         let bind = |row: &&Seen, values: &mut Values| {
             values
                 .int(number)
                 .text(row.remote.resource.as_str())
                 .text(row.remote.id.as_str())
-                .opt_text(row.remote.container.as_ref().map(ContainerId::as_str))
+                .text(of_container(row.remote.container.as_ref()))
                 .opt_text(row.key.as_deref())
                 .opt_int(row.key.as_deref().map(short_hash))
                 .text(to_json(&row.remote)?);
             Ok(())
         };
-        ADD.rows(&mut tx, &last, bind).await?;
+        PUT.rows(&mut tx, &last, bind).await?;
+        tx.commit().await.map_err(database)
+    }
+
+    pub(super) async fn add_gone(
+        &self,
+        lease: &Lease,
+        run: &RunId,
+        (resource, container): (&ResourceName, Option<&ContainerId>),
+        ids: &[RemoteId],
+    ) -> Result<()> {
+        let mut tx = self.begin_leased(lease).await?;
+        let number = number_run(&mut tx, &lease.scope, run).await?;
+        let ids: Vec<&RemoteId> = ids.iter().collect::<BTreeSet<_>>().into_iter().collect();
+        let bind = |id: &&RemoteId, values: &mut Values| {
+            values.int(number).text(resource.as_str()).text(id.as_str()).text(of_container(container));
+            values.opt_text(None::<&str>).opt_int(None).opt_text(None::<&str>);
+            Ok(())
+        };
+        PUT.rows(&mut tx, &ids, bind).await?;
         tx.commit().await.map_err(database)
     }
 
@@ -74,16 +126,9 @@ impl SqliteStore {
         container: Option<&ContainerId>,
         keys: &[String],
     ) -> Result<Vec<Vec<Remote>>> {
-        const BY_KEY: &str = concat!(
-            "select natural_key, body from seen where run_id = ",
-            run_id!(),
-            " and resource = $4 and container is not distinct from $5 ",
-            "and key_hash in (select value from json_each($7)) and natural_key in (select value from json_each($6)) ",
-            "order by natural_key, remote_id"
-        );
         let query = of_run(BY_KEY, scope, run)
             .bind(resource.as_str())
-            .bind(container.map(ContainerId::as_str))
+            .bind(of_container(container).to_owned())
             .bind(list(keys)?)
             .bind(short_hashes(keys)?);
         let mut found: HashMap<String, Vec<Remote>> = HashMap::new();
@@ -93,6 +138,37 @@ impl SqliteStore {
         Ok(in_order(keys.iter(), &found).into_iter().map(Option::unwrap_or_default).collect())
     }
 
+    pub(super) async fn seen_with_ids(
+        &self,
+        (scope, run): (&Scope, &RunId),
+        resource: &ResourceName,
+        container: Option<&ContainerId>,
+        ids: &[RemoteId],
+    ) -> Result<Vec<Option<Remote>>> {
+        let query = of_run(BY_REMOTE, scope, run).bind(resource.as_str()).bind(of_container(container)).bind(list(ids)?);
+        let mut found: HashMap<RemoteId, Remote> = HashMap::with_capacity(ids.len());
+        for row in query.fetch_all(self.readers()).await.map_err(database)? {
+            found.insert(row.text(0)?.into(), from_json("seen", row.text(1)?)?);
+        }
+        Ok(in_order(ids.iter(), &found))
+    }
+
+    pub(super) async fn page_of_gone(
+        &self,
+        (scope, run): (&Scope, &RunId),
+        resource: &ResourceName,
+        after: Option<(&RemoteId, Option<&ContainerId>)>,
+        limit: usize,
+    ) -> Result<Vec<(RemoteId, Option<ContainerId>)>> {
+        let (id, container) = after.map_or(("", ""), |(id, container)| (id.as_str(), of_container(container)));
+        let query = of_run(GONE, scope, run).bind(resource.as_str()).bind(id).bind(container).bind(to_int(limit));
+        let gone = |row: &SqliteRow| {
+            let container = row.text(1)?;
+            Ok((row.text(0)?.into(), (!container.is_empty()).then(|| container.into())))
+        };
+        query.fetch_all(self.readers()).await.map_err(database)?.iter().map(gone).collect()
+    }
+
     pub(super) async fn page_of_seen(
         &self,
         scope: &Scope,
@@ -100,10 +176,15 @@ impl SqliteStore {
         after: Option<(&ResourceName, &RemoteId)>,
         limit: usize,
     ) -> Result<Vec<Remote>> {
+        // All containers of the last id belong to the page, since the next one starts after the id.
         const PAGE: &str = concat!(
+            "with page as (select resource, remote_id from seen where run_id = ",
+            run_id!(),
+            " and body is not null and (resource, remote_id) > ($4, $5) order by resource, remote_id limit $6) ",
             "select body from seen where run_id = ",
             run_id!(),
-            " and (resource, remote_id) > ($4, $5) order by resource, remote_id limit $6"
+            " and body is not null and (resource, remote_id) in (select resource, remote_id from page) ",
+            "order by resource, remote_id, container"
         );
         let (resource, id) = after.map_or(("", ""), |(resource, id)| (resource.as_str(), id.as_str()));
         let query = of_run(PAGE, scope, run).bind(resource).bind(id).bind(to_int(limit));

@@ -105,6 +105,17 @@ impl Store for CrashStore {
         self.crash.around("store.append_seen", self.inner.append_seen(lease, run, rows)).await
     }
 
+    async fn append_gone(
+        &self,
+        lease: &Lease,
+        run: &RunId,
+        resource: &ResourceName,
+        container: Option<&ContainerId>,
+        ids: &[RemoteId],
+    ) -> Result<()> {
+        self.crash.around("store.append_gone", self.inner.append_gone(lease, run, resource, container, ids)).await
+    }
+
     async fn append_plan(&self, lease: &Lease, run: &RunId, operations: Vec<PlannedOp>) -> Result<()> {
         self.crash.around("store.append_plan", self.inner.append_plan(lease, run, operations)).await
     }
@@ -170,6 +181,28 @@ impl Store for CrashStore {
         keys: &[String],
     ) -> Result<Vec<Vec<Remote>>> {
         self.inner.seen_by_key(scope, run, resource, container, keys).await
+    }
+
+    async fn seen_by_remote(
+        &self,
+        scope: &Scope,
+        run: &RunId,
+        resource: &ResourceName,
+        container: Option<&ContainerId>,
+        ids: &[RemoteId],
+    ) -> Result<Vec<Option<Remote>>> {
+        self.inner.seen_by_remote(scope, run, resource, container, ids).await
+    }
+
+    async fn gone_page(
+        &self,
+        scope: &Scope,
+        run: &RunId,
+        resource: &ResourceName,
+        after: Option<(&RemoteId, Option<&ContainerId>)>,
+        limit: usize,
+    ) -> Result<Vec<(RemoteId, Option<ContainerId>)>> {
+        self.inner.gone_page(scope, run, resource, after, limit).await
     }
 
     async fn seen_page(

@@ -82,6 +82,7 @@ pub(super) async fn what_is_old_is_pruned(harness: &impl StoreHarness) {
         let plan = (1..=3).map(|seq| planned(seq, &seq.to_string(), vec![part(0, "g", 1), part(0, "g", 1)]));
         store.append_plan(&lease, run, plan.collect()).await.must("append");
         store.append_seen(&lease, run, vec![seen("r1", "a")]).await.must("append");
+        store.append_gone(&lease, run, &CONTACTS, None, &ids(&["r2"])).await.must("append");
     }
     commit(&*store, &lease, vec![Change::OpenCall(call("call", &[(2, 1)], 0))]).await;
     store.facts_taken(&SCOPE(), &texts(&["f1"])).await.must("take");
@@ -102,6 +103,8 @@ pub(super) async fn what_is_old_is_pruned(harness: &impl StoreHarness) {
     assert_eq!(prune(at(91 * DAY), 100).await, Pruned { operations: 1, ..Pruned::default() });
     assert!(store.seen_page(&SCOPE(), &old, None, 9).await.must("seen").is_empty(), "scratch goes with its plan");
     assert_eq!(store.seen_page(&SCOPE(), &new, None, 9).await.must("seen").len(), 1);
+    assert!(store.gone_page(&SCOPE(), &old, &CONTACTS, None, 9).await.must("gone").is_empty());
+    assert_eq!(store.gone_page(&SCOPE(), &new, &CONTACTS, None, 9).await.must("gone").len(), 1);
 
     let first = prune(at(401 * DAY), 2).await;
     assert_eq!(first, Pruned { outcomes: 2, ..Pruned::default() }, "a run goes after its outcomes");

@@ -145,6 +145,7 @@ pub(super) async fn holders_of_keys_are_links_and_items_that_wait(harness: &impl
         linked("3", LinkState::Open),
         linked("8", LinkState::Gone),
         linked("9", LinkState::Removed),
+        linked("7", LinkState::Detached),
         waits("1", OutcomeKind::Question, "ambiguous-match"),
         waits("2", OutcomeKind::Skipped, code::SHARED_KEY),
         waits("4", OutcomeKind::Skipped, "no-consent"),
@@ -182,6 +183,27 @@ pub(super) async fn unseen_links_are_live_and_in_their_container(harness: &impl 
     assert!(unseen("run-1", Some("audience"), None, 0).await.is_empty());
 }
 
+pub(super) async fn a_link_that_was_let_go_of_is_neither_missed_nor_replaced(harness: &impl StoreHarness) {
+    let (store, lease) = leased(harness).await;
+    let detached = Link { state: LinkState::Detached, ..link("1", Some("r1")) };
+    commit(&*store, &lease, vec![Change::PutLink(detached.clone()), Change::PutLink(link("2", Some("r2")))]).await;
+    let store = harness.open().await;
+    assert_eq!(by_local(&*store, &["1"]).await, [Some(detached.clone())]);
+    let audience = Some("audience".into());
+    let unseen = store.unseen_links(&SCOPE(), &ACCOUNT, &RUN, &CONTACTS, audience.as_ref(), None, 9).await.must("links");
+    assert_eq!(unseen, [link("2", Some("r2"))]);
+    let counts = store.link_counts(&SCOPE(), &ACCOUNT).await.must("counts");
+    let counts: Vec<_> = counts.iter().map(|row| (row.state, row.count)).collect();
+    assert_eq!(counts, [(LinkState::Live, 1), (LinkState::Detached, 1)]);
+    refused(store.commit(&lease, vec![Change::OpenLink(link("1", None))]).await, ErrorKind::Taken);
+    // It comes after one that is live, whatever their local ids.
+    commit(&*store, &lease, vec![Change::PutLink(link("9", Some("r1")))]).await;
+    let found = store.links_by_remote(&SCOPE(), &ACCOUNT, &CONTACTS, &ids(&["r1"])).await.must("links");
+    assert_eq!(found, [Some(link("9", Some("r1")))]);
+    commit(&*store, &lease, vec![drop_link("1"), Change::OpenLink(link("1", None))]).await;
+    assert_eq!(by_local(&*store, &["1"]).await, [Some(link("1", None))]);
+}
+
 pub(super) async fn other_tenants_are_never_seen(harness: &impl StoreHarness) {
     let (store, ours) = leased(harness).await;
     let changes = || {
@@ -201,6 +223,7 @@ pub(super) async fn other_tenants_are_never_seen(harness: &impl StoreHarness) {
     };
     commit(&*store, &ours, changes()).await;
     store.append_seen(&ours, &RUN, vec![seen("r1", "a")]).await.must("append");
+    store.append_gone(&ours, &RUN, &CONTACTS, None, &ids(&["r9"])).await.must("append");
     store.append_plan(&ours, &RUN, vec![planned(1, "1", vec![part(0, "g", 1)])]).await.must("append");
     for theirs in [Scope::new("other", "mailchimp"), Scope::new("blue-manta", "xero")] {
         let s = &theirs;
@@ -223,6 +246,10 @@ pub(super) async fn other_tenants_are_never_seen(harness: &impl StoreHarness) {
         refused(store.answer(s, &"q".into(), answer("oldest", 1)).await, ErrorKind::NotFound);
         assert!(store.facts_pending(s, 9).await.must("facts").is_empty());
         assert!(store.seen_page(s, &RUN, None, 9).await.must("seen").is_empty());
+        let container = Some("audience".into());
+        let found = store.seen_by_remote(s, &RUN, &CONTACTS, container.as_ref(), &ids(&["r1"])).await.must("seen");
+        assert_eq!(found, [None]);
+        assert!(store.gone_page(s, &RUN, &CONTACTS, None, 9).await.must("gone").is_empty());
         assert!(store.plan_page(s, &RUN, 0, 9).await.must("plan").is_empty());
         assert!(store.ready_parts(s, &RUN, &CONTACTS, 0, None, 9).await.must("parts").is_empty());
         assert_eq!(store.forget(s, &CONTACTS, &"1".into()).await.must("forget"), Default::default());

@@ -8,6 +8,7 @@ mod make;
 mod plans;
 mod random;
 mod random_reads;
+mod seen;
 mod waiting;
 
 use std::{fmt, future::ready, sync::Arc};
@@ -46,11 +47,13 @@ pub async fn store_suite<H: StoreHarness>(fresh: impl Fn() -> H, n_seeds: u64) {
             one_of_many_acquirers_wins, every_write_of_a_run_needs_its_lease;
         links: a_link_is_opened_once, a_link_that_is_gone_is_opened_again, a_refused_commit_leaves_nothing,
             changes_of_one_commit_keep_their_order, links_are_found_by_either_id, a_scan_comes_in_bytewise_order,
-            holders_of_keys_are_links_and_items_that_wait, unseen_links_are_live_and_in_their_container,
+            holders_of_keys_are_links_and_items_that_wait, a_link_that_was_let_go_of_is_neither_missed_nor_replaced, unseen_links_are_live_and_in_their_container,
             other_tenants_are_never_seen;
         plans: a_plan_reads_back_what_was_added, numbers_of_a_plan_rise, parts_are_ready_in_order,
             an_open_call_marks_its_parts_until_it_is_closed, twins_and_repeats_are_found, scratch_is_cleared_apart,
             calls_are_counted_by_group;
+        seen: records_are_seen_by_their_ids, what_is_gone_and_what_is_seen_replace_each_other,
+            gone_records_come_in_pages, a_record_is_seen_in_each_of_its_containers;
         waiting: items_are_due_by_time_or_grant, failures_are_retried, an_answer_makes_its_items_due,
             a_question_keeps_its_answer, a_suppression_only_moves_on, facts_wait_until_they_are_taken;
         history: outcomes_come_in_order_and_leave_a_trail, runs_come_newest_first, a_cursor_moves_with_its_filter,

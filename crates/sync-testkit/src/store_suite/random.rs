@@ -30,7 +30,7 @@ pub(super) async fn same_answers(harness: &impl StoreHarness, seed: u64) {
     for step in 0..N_STEPS {
         let place = format!("seed {seed}, step {step}");
         let (ours, theirs) = random.of(&leases);
-        let (expected, answered) = match random.0.below(12) {
+        let (expected, answered) = match random.0.below(13) {
             0 => {
                 let (run, plan) = (random.run(), random.plan(&mut last_seq));
                 let expected = reference.append_plan(ours, &run, plan.clone()).await;
@@ -41,7 +41,13 @@ pub(super) async fn same_answers(harness: &impl StoreHarness, seed: u64) {
                 let expected = reference.append_seen(ours, &run, rows.clone()).await;
                 (kind(expected), kind(subject.append_seen(theirs, &run, rows).await))
             }
-            2 => aside(&random, &*reference, &*subject, (ours, theirs), &place).await,
+            2 => {
+                let (run, resource, container) = (random.run(), random.resource(), random.container());
+                let ids: Vec<RemoteId> = (0..random.0.below(4)).map(|_| random.remote()).collect();
+                let expected = reference.append_gone(ours, &run, &resource, container.as_ref(), &ids).await;
+                (kind(expected), kind(subject.append_gone(theirs, &run, &resource, container.as_ref(), &ids).await))
+            }
+            3 => aside(&random, &*reference, &*subject, (ours, theirs), &place).await,
             _ => {
                 let changes: Vec<Change> = (0..random.0.below(12)).map(|_| random.change()).collect();
                 let expected = reference.commit(ours, changes.clone()).await;
@@ -175,9 +181,10 @@ impl Dice {
     }
 
     fn link(&self) -> Link {
-        let state = *self.of(&[LinkState::Open, LinkState::Live, LinkState::Live, LinkState::Gone, LinkState::Removed]);
+        use LinkState::{Detached, Gone, Live, Open, Removed};
+        let state = *self.of(&[Open, Live, Live, Gone, Removed, Detached]);
         let remote = self.remote();
-        let plain = link(self.local().as_str(), (state != LinkState::Open).then_some(remote.as_str()));
+        let plain = link(self.local().as_str(), (state != Open).then_some(remote.as_str()));
         let role = self.role();
         Link { resource: self.resource(), role, container: self.container(), state, key: self.key(), ..plain }
     }

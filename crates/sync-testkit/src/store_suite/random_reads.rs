@@ -67,7 +67,11 @@ pub(super) async fn compare(reference: &dyn Store, subject: &dyn Store, random: 
             same!(scope, parts(scope, run, &places), in_order);
             for resource in &resources {
                 let container = random.container();
+                let remotes = [random.remote(), random.remote(), random.remote()];
                 same!(scope, seen_by_key(scope, run, resource, container.as_ref(), &keys));
+                same!(scope, seen_by_remote(scope, run, resource, container.as_ref(), &remotes));
+                same!(scope, gone_page(scope, run, resource, None, ALL));
+                same!(scope, gone_page(scope, run, resource, Some((&remotes[0], container.as_ref())), 2));
                 same!(scope, plan_twins(scope, run, resource, None, ALL));
                 same!(scope, plan_twins(scope, run, resource, Some("a@x"), 1));
                 same!(scope, plan_repeats(scope, run, resource, ALL), |mut rows: Vec<(sync_core::LocalId, Vec<u64>)>| {

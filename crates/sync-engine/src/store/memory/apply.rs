@@ -43,7 +43,7 @@ pub(super) fn check(data: &Data, scope: &Scope, changes: &[Change]) -> Result<()
 
 /// True for a state that keeps another create from being written down.
 fn holds(state: LinkState) -> bool {
-    matches!(state, LinkState::Open | LinkState::Live)
+    matches!(state, LinkState::Open | LinkState::Live | LinkState::Detached)
 }
 
 pub(super) fn key_of(link: &Link) -> LinkKey {

@@ -43,7 +43,7 @@ pub(super) fn forget(data: &mut Data, resource: &ResourceName, local: &LocalId, 
             operation.resource != *resource || operation.local != *local || planned.is_sent()
         });
         erased.operations += (n_before - plan.operations.len()) as u64;
-        plan.seen.retain(|(of, id), _| of != resource || !remotes.contains(id));
+        plan.seen.retain(|(of, id, _), _| of != resource || !remotes.contains(id));
     }
     for (_, row) in data.outcomes.values_mut().filter(|(_, row)| row.resource == *resource) {
         let about = match (&row.local, &row.remote) {

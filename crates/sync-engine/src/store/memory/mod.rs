@@ -5,6 +5,7 @@ mod grants;
 mod history;
 mod plan;
 mod port;
+mod seen;
 mod state;
 
 use std::{

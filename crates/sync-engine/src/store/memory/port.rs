@@ -137,8 +137,22 @@ impl Store for MemoryStore {
         let now_ms = self.now_ms();
         let mut state = self.state();
         let plans = &mut self.leased(&mut state, lease)?.plans;
-        let plan = plans.entry(run.clone()).or_insert_with(|| Plan::new(now_ms));
-        plan.seen.extend(rows.into_iter().map(|seen| ((seen.remote.resource.clone(), seen.remote.id.clone()), seen)));
+        plans.entry(run.clone()).or_insert_with(|| Plan::new(now_ms)).add_seen(rows);
+        Ok(())
+    }
+
+    async fn append_gone(
+        &self,
+        lease: &Lease,
+        run: &RunId,
+        resource: &ResourceName,
+        container: Option<&ContainerId>,
+        ids: &[RemoteId],
+    ) -> Result<()> {
+        let now_ms = self.now_ms();
+        let mut state = self.state();
+        let plans = &mut self.leased(&mut state, lease)?.plans;
+        plans.entry(run.clone()).or_insert_with(|| Plan::new(now_ms)).add_gone(resource, container, ids);
         Ok(())
     }
 
@@ -278,19 +292,32 @@ impl Store for MemoryStore {
         container: Option<&ContainerId>,
         keys: &[String],
     ) -> Result<Vec<Vec<Remote>>> {
-        let mut found: HashMap<&str, Vec<Remote>> = keys.iter().map(|key| (key.as_str(), Vec::new())).collect();
-        self.read_plan(scope, run, |plan| {
-            for seen in plan.seen.values() {
-                let remote = &seen.remote;
-                if remote.resource == *resource
-                    && remote.container.as_ref() == container
-                    && let Some(found) = seen.key.as_ref().and_then(|key| found.get_mut(key.as_str()))
-                {
-                    found.push(remote.clone());
-                }
-            }
-        })?;
-        Ok(keys.iter().map(|key| found.get(key.as_str()).cloned().unwrap_or_default()).collect())
+        let none = || vec![Vec::new(); keys.len()];
+        let found = self.read_plan(scope, run, |plan| Some(plan.seen_by_key(resource, container, keys)))?;
+        Ok(found.unwrap_or_else(none))
+    }
+
+    async fn seen_by_remote(
+        &self,
+        scope: &Scope,
+        run: &RunId,
+        resource: &ResourceName,
+        container: Option<&ContainerId>,
+        ids: &[RemoteId],
+    ) -> Result<Vec<Option<Remote>>> {
+        let found = self.read_plan(scope, run, |plan| Some(plan.seen_by_remote(resource, container, ids)))?;
+        Ok(found.unwrap_or_else(|| vec![None; ids.len()]))
+    }
+
+    async fn gone_page(
+        &self,
+        scope: &Scope,
+        run: &RunId,
+        resource: &ResourceName,
+        after: Option<(&RemoteId, Option<&ContainerId>)>,
+        limit: usize,
+    ) -> Result<Vec<(RemoteId, Option<ContainerId>)>> {
+        self.read_plan(scope, run, |plan| plan.gone_page(resource, after, limit))
     }
 
     async fn seen_page(
@@ -300,10 +327,7 @@ impl Store for MemoryStore {
         after: Option<(&ResourceName, &RemoteId)>,
         limit: usize,
     ) -> Result<Vec<Remote>> {
-        self.read_plan(scope, run, |plan| {
-            let rows = plan.seen.iter().filter(|((resource, id), _)| after.is_none_or(|after| (resource, id) > after));
-            rows.take(limit).map(|(_, seen)| seen.remote.clone()).collect()
-        })
+        self.read_plan(scope, run, |plan| plan.seen_page(after, limit))
     }
 
     async fn unseen_links(
@@ -317,24 +341,13 @@ impl Store for MemoryStore {
         limit: usize,
     ) -> Result<Vec<Link>> {
         self.read(scope, |data| {
-            let seen = data.plans.get(run).map(|plan| &plan.seen);
-            let is_unseen = |link: &&Link| {
+            let of = |link: &Link| {
                 link.account == *account
                     && link.resource == *resource
                     && link.container.as_ref() == container
-                    && link.state == LinkState::Live
                     && after.is_none_or(|after| link.local > *after)
-                    && link.remote.as_ref().is_some_and(|remote| {
-                        seen.is_none_or(|seen| !seen.contains_key(&(resource.clone(), remote.clone())))
-                    })
             };
-            let mut rows: Vec<&Link> = data.links.values().filter(is_unseen).collect();
-            rows.sort_by(|a, b| (&a.local, &a.role).cmp(&(&b.local, &b.role)));
-            // A record's roles stay together, since the next page starts after its id.
-            let Some(last) = limit.checked_sub(1) else { return Vec::new() };
-            let last = rows.get(last).map(|link| &link.local);
-            let n_rows = last.map_or(rows.len(), |last| rows.partition_point(|link| link.local <= *last));
-            rows.into_iter().take(n_rows).cloned().collect()
+            data.unseen(data.plans.get(run), of, limit)
         })
     }
 

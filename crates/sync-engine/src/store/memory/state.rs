@@ -6,14 +6,17 @@ use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use sha2::Sha256;
 use sync_core::{
-    AccountId, CallKey, Channel, ConsentFact, Error, ErrorKind, Grant, InstallationId, LocalId, NaturalKey, OrganizationId,
-    QuestionId, RemoteId, ResourceName, Result, Role, RunId, Scope,
+    AccountId, CallKey, Channel, ConsentFact, ContainerId, Error, ErrorKind, Grant, InstallationId, LocalId, NaturalKey,
+    OrganizationId, QuestionId, RemoteId, ResourceName, Result, Role, RunId, Scope,
 };
 
 use super::super::{
     CallRow, ConnectionRow, Item, LeaseInfo, Link, OutcomeRow, PartState, PlannedOp, Question, ReadyPart, RunRow, Seen,
     StoredCursor, Suppression,
 };
+
+/// What a feed shows, in the order in which it is read.
+pub(super) type SeenKey = (ResourceName, RemoteId, Option<ContainerId>);
 
 /// Links in the order in which a full scan reads them.
 pub(super) type LinkKey = (AccountId, ResourceName, Role, LocalId);
@@ -69,7 +72,8 @@ impl LeaseRow {
 pub(super) struct Plan {
     pub(super) created_ms: i64,
     pub(super) operations: BTreeMap<u64, Planned>,
-    pub(super) seen: BTreeMap<(ResourceName, RemoteId), Seen>,
+    /// What a feed showed; `None` where it told that the record is gone.
+    pub(super) seen: BTreeMap<SeenKey, Option<Seen>>,
 }
 
 impl Plan {

@@ -8,9 +8,10 @@ use super::{CallRow, ConnectionRow, Item, Link, OutcomeRow, PartRow, Question, R
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Change {
-    /// Inserts a link that must not be there yet as [`crate::LinkState::Open`] or [`crate::LinkState::Live`]. The whole commit fails with
-    /// `Taken` if it is: two creates for one record cannot even be written down. One that is [`crate::LinkState::Gone`] or
-    /// [`crate::LinkState::Removed`] is replaced: the record is made there again.
+    /// Inserts a link that must not be there yet as [`crate::LinkState::Open`], [`crate::LinkState::Live`] or
+    /// [`crate::LinkState::Detached`]. The whole commit fails with `Taken` if it is: two creates for one record cannot even
+    /// be written down. One that is [`crate::LinkState::Gone`] or [`crate::LinkState::Removed`] is replaced: the record is
+    /// made there again. One that is detached must be dropped before.
     OpenLink(Link),
     /// Inserts or replaces a link.
     PutLink(Link),

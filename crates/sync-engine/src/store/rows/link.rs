@@ -44,6 +44,8 @@ pub enum LinkState {
     Gone,
     /// We took the remote record away (archived, voided); the link stays, so that it is found again.
     Removed,
+    /// A person or a policy let go of it: both records stay as they are, and nothing is planned for them.
+    Detached,
 }
 
 /// What both sides last agreed on.
