@@ -23,6 +23,7 @@ mod remote;
 mod request;
 mod result;
 mod rules;
+mod sign_in;
 mod signal;
 mod value;
 
@@ -50,8 +51,8 @@ pub use outcome::{Outcome, OutcomeKind, code};
 pub use ports::{
     Cancel, Clock, ConsentSink, CounterKey, Counters, Credentials, Exchange, FieldSet, Grant, Grants, HostRecords, Local,
     LocalFrom, LocalNext, LocalPage, LocalReceipt, LocalState, LocalVerb, LocalWrite, Notice, NoticeKind, Notifier, Origin,
-    Random, Records, Swapped, SystemClock, SystemRandom, Transport, TransportError, TransportFault, TransportLimits, Within,
-    WritableRecords,
+    OwnClient, PendingSignIn, Random, Records, SignIns, Swapped, SystemClock, SystemRandom, Transport, TransportError,
+    TransportFault, TransportLimits, Within, WritableRecords,
 };
 pub use remote::{Change, Complete, Found, Remote, RemoteState};
 pub use request::{Direction, ItemRef, SyncRequest};
@@ -59,5 +60,6 @@ pub use result::{Capabilities, Counts, Details, Stop, SyncResult};
 pub use rules::{
     ConflictPolicy, Filter, FilterTest, Guard, OnRefusal, OnRemoteDelete, OnRemoteNew, OutOfScope, Rules, SharedKey, Target,
 };
-pub use signal::{DedupeKey, Inbound, Signal, WebhookKeys};
+pub use sign_in::{EndSign, SignInEnd, SignInWords};
+pub use signal::{DedupeKey, Inbound, Signal, WebhookKeys, channel_id};
 pub use value::{FieldKind, FieldOwner, Hash, Record, Ref, Value};

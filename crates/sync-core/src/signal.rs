@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{AccountId, RemoteId, ResourceName};
+use crate::{AccountId, Hash, RemoteId, ResourceName};
 
 /// The secrets against which a webhook is verified.
 pub trait WebhookKeys: Send + Sync {
@@ -18,7 +18,7 @@ pub struct Inbound {
     pub reply: http::Response<Bytes>,
     /// The same for the same delivery.
     pub dedupe: DedupeKey,
-    /// What to look at, per account.
+    /// What to look at, per account. A [`Signal::Channel`] knows no account: there it is the empty text.
     pub signals: Vec<(AccountId, Signal)>,
 }
 
@@ -46,6 +46,21 @@ pub enum Signal {
     },
     /// This feed has news.
     FeedMoved(&'static str),
+    /// What this push channel watches has news. The store knows whose feed it is.
+    Channel {
+        /// The channel's id: [`channel_id`] of the secret that it was started with.
+        channel: String,
+    },
     /// The grant was withdrawn there.
     Revoked,
+}
+
+/// The id of the push channel that was started with this secret: 32 hexadecimal characters, from which the secret can't be
+/// computed. A provider that lets us choose a channel's id passes this one on; messages of the channel are verified with
+/// [`WebhookKeys::keys`] of it, and become a [`Signal::Channel`] with it.
+pub fn channel_id(secret: &str) -> String {
+    let mut hash = Hash::start();
+    hash.text("push channel");
+    hash.text(secret);
+    hash.finish().to_string()
 }

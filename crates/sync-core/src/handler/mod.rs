@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     AccountId, Call, CallKey, Cancel, ContainerId, Descriptor, EffectGrants, Error, ErrorKind, Exchange, Facts, Feed, Found,
-    Inbound, OrganizationId, Owner, Receipt, Record, RemoteId, ResourceName, Result, Rules, Target, WebhookKeys, Within,
+    Inbound, OrganizationId, Owner, Receipt, Record, RemoteId, ResourceName, Result, Rules, SignInWords, Target,
+    WebhookKeys, Within,
 };
 
 pub use self::request::{
@@ -290,6 +291,8 @@ pub struct Registration {
     pub descriptor: &'static Descriptor,
     /// Builds it from its application-level configuration; null stands for the defaults.
     pub build: fn(serde_json::Value) -> Result<Arc<dyn Integration>>,
+    /// What its sign-in means in people's words.
+    pub sign_in: &'static SignInWords,
 }
 
 impl Registration {
@@ -309,6 +312,7 @@ impl Registration {
                     })?
                     .build()
             },
+            sign_in: &C::SIGN_IN,
         }
     }
 }
@@ -317,6 +321,9 @@ impl Registration {
 pub trait BuildIntegration: DeserializeOwned + 'static {
     /// What it is.
     const DESCRIPTOR: &'static Descriptor;
+
+    /// What its sign-in means in people's words.
+    const SIGN_IN: SignInWords = SignInWords::NONE;
 
     /// Builds the integration.
     ///

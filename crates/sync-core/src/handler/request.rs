@@ -243,7 +243,7 @@ pub enum Watch<'a> {
         container: Option<&'a ContainerId>,
         /// Where it shall call.
         url: &'a str,
-        /// What it shall show there.
+        /// What it shall show there. Where a channel's id is ours to choose, it is [`crate::channel_id`] of this.
         secret: &'a str,
     },
     /// Stop one.

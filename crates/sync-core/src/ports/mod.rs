@@ -4,6 +4,7 @@ mod exchange;
 mod grants;
 mod host;
 mod notify;
+mod sign_ins;
 mod system;
 
 pub use exchange::{Cancel, Exchange, Transport, TransportError, TransportFault, TransportLimits, Within};
@@ -13,4 +14,5 @@ pub use host::{
     LocalWrite, Origin, Records, WritableRecords,
 };
 pub use notify::{Notice, NoticeKind, Notifier};
+pub use sign_ins::{OwnClient, PendingSignIn, SignIns};
 pub use system::{Clock, Random, SystemClock, SystemRandom};
