@@ -3,8 +3,10 @@
 //! A view reads the fields that it knows and keeps the rest in `extra`, so that nothing is lost on a round trip.
 
 mod contact;
+mod event;
 
 pub use contact::{Address, Contact, Phone};
+pub use event::{Event, EventDefaults, EventStatus, When, time_zone};
 
 use crate::{Record, Result};
 
