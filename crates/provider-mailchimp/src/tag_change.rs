@@ -194,6 +194,7 @@ mod tests {
             sets: [(TAGS.into(), set)].into(),
             before: before.map(|fields| Box::new(Remote::live(CONTACTS, "x", fields))),
             marker: Marker::new("m"),
+            open: Default::default(),
             here: None,
             reason: Reason::ChangedHere,
         }

@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -43,6 +44,9 @@ pub struct Operation {
     pub before: Option<Box<Remote>>,
     /// What marks a record as ours.
     pub marker: Marker,
+    /// Fields that differ and are left as they are for now: what was last agreed on about them stays.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub open: BTreeSet<FieldName>,
     /// What to write here. Not the provider's concern: it prepares what `changed` says, which is empty where only this
     /// side is written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -309,12 +313,22 @@ pub struct Skip {
     /// The side effect whose grant would let it go, where that is the reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub needs_grant: Option<Cow<'static, str>>,
+    /// When it is looked at again by itself, where time alone changes that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
 }
 
 impl Skip {
     /// A skip that nobody needs to act on.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code: Cow::Borrowed(code), message: message.into(), remedy: None, owner: Owner::Nobody, needs_grant: None }
+        Self {
+            code: Cow::Borrowed(code),
+            message: message.into(),
+            remedy: None,
+            owner: Owner::Nobody,
+            needs_grant: None,
+            until: None,
+        }
     }
 
     /// With what to do, and by whom.
@@ -329,6 +343,13 @@ impl Skip {
     #[must_use]
     pub fn needs_grant(mut self, effect: SideEffect) -> Self {
         self.needs_grant = Some(Cow::Borrowed(effect.name));
+        self
+    }
+
+    /// With when it is looked at again by itself.
+    #[must_use]
+    pub fn until(mut self, at: Timestamp) -> Self {
+        self.until = Some(at);
         self
     }
 }

@@ -9,10 +9,10 @@ mod run;
 mod store;
 
 pub use engine::{Engine, RunInput};
-pub use options::{Breaker, EngineConfig, Progress, ProgressEvent, RunOptions};
+pub use options::{Breaker, EngineConfig, PlanFilter, Progress, ProgressEvent, RunOptions};
 pub use store::{
-    Acquired, Answer, AnswerOption, Base, CallRow, Change, ConnectionRow, ConnectionStatus, Erased, Item, ItemCount, Lease,
-    LeaseInfo, Link, LinkCount, LinkHead, LinkState, MemoryStore, OutcomeRow, PartRow, PartState, PlannedOp, PlannedPart,
-    PlannedRow, Pruned, Question, ReadyPart, Retention, RunRow, RunState, Seen, StandingGrant, Store, StoredCursor,
-    Suppression, plan_hash,
+    Acquired, Answer, AnswerOption, Base, CallRow, Change, ChannelRow, ConnectionRow, ConnectionStatus, Erased, Item,
+    ItemCount, Lease, LeaseInfo, Link, LinkCount, LinkHead, LinkState, MemoryStore, Moved, OutcomeRow, PartRow, PartState,
+    PlannedOp, PlannedPart, PlannedRow, Pruned, PushChannels, Question, ReadyPart, Retention, RunRow, RunState, Seen,
+    StandingGrant, Store, StoredCursor, Suppression, plan_hash,
 };

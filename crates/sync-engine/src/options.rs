@@ -20,6 +20,19 @@ pub struct RunOptions {
     pub cancel: Cancel,
     /// Who runs, for the lease ("syncctl, pid 4711").
     pub owner: Option<String>,
+    /// Only operations of this plan go; others come out as moved items.
+    pub only: Option<Arc<PlanFilter>>,
+    /// True for an audit: both sides are read in full, cursors or not, and what differs is planned but never written.
+    pub audit: bool,
+}
+
+/// The operations of a plan that a person looked at, by their digests.
+#[derive(Debug, Clone, Default)]
+pub struct PlanFilter {
+    /// Digests of operations, as a plan lists them.
+    pub digests: std::collections::BTreeSet<String>,
+    /// True when nothing goes unless everything is as it was planned.
+    pub strict: bool,
 }
 
 impl RunOptions {
@@ -60,6 +73,20 @@ impl RunOptions {
     #[must_use]
     pub fn cancel(mut self, cancel: Cancel) -> Self {
         self.cancel = cancel;
+        self
+    }
+
+    /// With only these operations.
+    #[must_use]
+    pub fn only(mut self, only: PlanFilter) -> Self {
+        self.only = Some(Arc::new(only));
+        self
+    }
+
+    /// As an audit.
+    #[must_use]
+    pub fn audit(mut self) -> Self {
+        self.audit = true;
         self
     }
 

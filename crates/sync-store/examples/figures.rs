@@ -53,6 +53,7 @@ fn planned(i: usize) -> PlannedOp {
         sets: Default::default(),
         before: None,
         marker: Marker::new("m".repeat(32)),
+        open: Default::default(),
         here: None,
         reason: Reason::NewHere,
     };

@@ -11,7 +11,7 @@ use sync_core::{
 use sync_dispatch::ENABLED;
 use sync_engine::{
     Base, Link, LinkState,
-    plan::{Decision, LocalSide, Policy, RemoteSide, decide, local_hash, operation_digest},
+    plan::{Decision, LocalSide, Policy, RemoteSide, Sides, decide, local_hash, operation_digest},
 };
 
 use super::{
@@ -44,7 +44,13 @@ pub(super) fn run(scale: Scale) -> Result<Vec<Figure>> {
     };
     let rules = handler.rules(&resource.name);
     let fields = rules.fields.clone();
-    let policy = Policy { resource, rules: &rules, fields: &fields };
+    let policy = Policy {
+        resource,
+        rules: &rules,
+        fields: &fields,
+        direction: sync_core::Direction::Push,
+        can_create_here: false,
+    };
     let contacts = Contacts::new(scale.n_contacts());
 
     let mut figures = Vec::new();
@@ -84,8 +90,19 @@ fn processor_time() -> Result<Duration> {
 /// True when there is something to do.
 fn plan(policy: Policy<'_>, ready: &Ready) -> bool {
     let Ready { id, target, marker, side, link } = ready;
-    match decide(policy, id, target, marker, side, &RemoteSide::Unread, link.as_ref(), None) {
-        Decision::Remote(operation) => {
+    let sides = Sides {
+        id,
+        target,
+        marker,
+        local: side,
+        version: None,
+        remote: &RemoteSide::Unread,
+        link: link.as_ref(),
+        suppression: None,
+        settle: None,
+    };
+    match decide(policy, sides) {
+        Decision::Write(operation) => {
             black_box(operation_digest(&operation));
             true
         }

@@ -235,6 +235,7 @@ pub(crate) fn create(fields: Record) -> Operation {
         sets: BTreeMap::new(),
         before: None,
         marker: Marker::new("m"),
+        open: Default::default(),
         here: None,
         reason: Reason::NewHere,
     }
@@ -246,6 +247,7 @@ pub(crate) fn update(before: Remote, fields: Record, changed: &[&str]) -> Operat
         verb: Verb::Update,
         changed: changed.iter().map(|field| (*field).into()).collect(),
         before: Some(Box::new(before)),
+        open: Default::default(),
         here: None,
         reason: Reason::ChangedHere,
         ..create(fields)
@@ -259,6 +261,7 @@ pub(crate) fn remove(before: Remote) -> Operation {
         changed: Default::default(),
         fields: Record::new(),
         before: Some(Box::new(before)),
+        open: Default::default(),
         here: None,
         reason: Reason::DeletedHere,
         ..create(Record::new())

@@ -67,6 +67,12 @@ pub trait WritableRecords: Records {
         writes: &[LocalWrite],
     ) -> Result<Vec<LocalReceipt>>;
 
+    /// Whether records of this collection may be treated so. Making and changing them is taken for granted.
+    fn can(&self, of: &Collection, verb: LocalVerb) -> bool {
+        let _ = of;
+        matches!(verb, LocalVerb::Create | LocalVerb::Update)
+    }
+
     /// Records by natural key, one answer per key, in order.
     ///
     /// # Errors
@@ -155,6 +161,18 @@ pub enum LocalVerb {
     Delete,
     /// Cancel it, as the host understands that.
     Cancel,
+}
+
+impl LocalVerb {
+    /// The name in plans.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Update => "update",
+            Self::Delete => "delete",
+            Self::Cancel => "cancel",
+        }
+    }
 }
 
 /// Where a local write comes from.

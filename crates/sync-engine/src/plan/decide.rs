@@ -1,10 +1,13 @@
 //! The decision table, for one record.
 
+use std::collections::BTreeSet;
+
 use sync_core::{
-    FieldName, FieldSet, Hash, LocalId, Marker, Operation, Reason, Record, Remote, Resource, Rules, Target, Value, Verb,
+    Direction, FieldName, FieldSet, Hash, LocalId, Marker, Operation, Reason, Record, Remote, Resource, Rules, Target,
+    Value, Verb, Version,
 };
 
-use super::{Difference, diff, diff::consent_differs, operation_id, ratchet};
+use super::{Difference, Settle, diff, diff::consent_differs, operation_id, ratchet, two_ways::two_ways};
 use crate::{Base, Link, LinkState, Suppression};
 
 /// What the host has.
@@ -40,6 +43,33 @@ pub struct Policy<'a> {
     pub rules: &'a Rules,
     /// The fields that this run may write.
     pub fields: &'a FieldSet,
+    /// The sides that this run may write.
+    pub direction: Direction,
+    /// True where the host takes new records of this kind.
+    pub can_create_here: bool,
+}
+
+/// The two sides of one record and what is known about them.
+#[derive(Debug, Clone, Copy)]
+pub struct Sides<'a> {
+    /// The host's id.
+    pub id: &'a LocalId,
+    /// Where it goes.
+    pub target: &'a Target,
+    /// What marks a record there as ours.
+    pub marker: &'a Marker,
+    /// What the host has.
+    pub local: &'a LocalSide,
+    /// The host's version of it, where it tells one.
+    pub version: Option<&'a Version>,
+    /// What the provider has.
+    pub remote: &'a RemoteSide,
+    /// What the store knows.
+    pub link: Option<&'a Link>,
+    /// The organization's memory for the record's address.
+    pub suppression: Option<&'a Suppression>,
+    /// What a person said, where one was asked.
+    pub settle: Option<Settle>,
 }
 
 /// What to do with one record.
@@ -52,32 +82,48 @@ pub enum Decision {
     Heal {
         /// The local face from now on.
         fields: Record,
+        /// Fields that differ and are left as they are.
+        open: BTreeSet<FieldName>,
     },
-    /// Write the remote side. Without a difference (`changed` empty, verb update): only link the two.
-    Remote(Box<Operation>),
+    /// Write either side, or both. Without a difference (`changed` empty, verb update, nothing here): only link the two.
+    Write(Box<Operation>),
     /// It is outside the filter, and its counterpart stays.
     OutOfScope,
     /// It was deleted there: by policy it waits for a person.
     GoneThere,
+    /// It was deleted there, and by policy the host's record lives on without a counterpart.
+    Detach,
+    /// Deleted on both sides: nothing is left to link.
+    Drop,
+    /// Deleted here and changed there since, and the host can't take it back: the provider's record is left alone.
+    LeftThere,
+    /// A person is asked.
+    Ask(Asked),
 }
 
-/// Decides about one record.
-///
-/// `link` is what the store knows, `remote` what this run read of the counterpart; a remote record without a link is a
-/// match. `suppression` is the organization's memory for the record's address.
-#[allow(clippy::too_many_arguments)]
-pub fn decide(
-    policy: Policy<'_>,
-    id: &LocalId,
-    target: &Target,
-    marker: &Marker,
-    local: &LocalSide,
-    remote: &RemoteSide,
-    link: Option<&Link>,
-    suppression: Option<&Suppression>,
-) -> Decision {
+/// What a person is asked about one record.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Asked {
+    /// True for a change there that needs consent, false for a conflict.
+    pub is_guarded: bool,
+    /// The fields that it is about.
+    pub fields: BTreeSet<FieldName>,
+    /// The host's values of them.
+    pub ours: Record,
+    /// The provider's values of them.
+    pub theirs: Record,
+}
+
+/// Decides about one record. A remote record without a link is a match.
+pub fn decide(policy: Policy<'_>, sides: Sides<'_>) -> Decision {
+    if policy.rules.direction != Direction::Push
+        && let Some(decision) = two_ways(policy, sides)
+    {
+        return decision;
+    }
+    let Sides { id, target, marker, local, remote, link, suppression, .. } = sides;
     let operation = |verb, reason, fields: Record, difference: Difference, before: Option<Box<Remote>>| {
-        Decision::Remote(Box::new(Operation {
+        Decision::Write(Box::new(Operation {
             id: operation_id(&policy.resource.name, id, &target.role, verb, &fields),
             resource: policy.resource.name.clone(),
             local: id.clone(),
@@ -89,6 +135,7 @@ pub fn decide(
             sets: difference.sets,
             before,
             marker: marker.clone(),
+            open: Default::default(),
             here: None,
             reason,
         }))
@@ -168,7 +215,11 @@ pub fn decide(
                 return operation(Verb::Update, Reason::ChangedHere, fields, difference, before(link, remote));
             }
             let hash = local_hash(record, policy.rules);
-            if link.hash == Some(hash) && base.is_some() { Decision::Nothing } else { Decision::Heal { fields } }
+            if link.hash == Some(hash) && base.is_some() {
+                Decision::Nothing
+            } else {
+                Decision::Heal { fields, open: BTreeSet::new() }
+            }
         }
     }
 }
@@ -185,7 +236,7 @@ pub fn local_hash(record: &Record, rules: &Rules) -> Hash {
 }
 
 /// The record as the provider shall have it: the host's fields, with consent held down.
-fn wanted(
+pub(super) fn wanted(
     policy: Policy<'_>,
     record: &Record,
     face: Option<&Record>,
@@ -257,7 +308,7 @@ fn present(fields: &FieldSet, record: &Record) -> Vec<FieldName> {
 }
 
 /// The remote record as it is known: read now, else the base.
-fn before(link: &Link, remote: &RemoteSide) -> Option<Box<Remote>> {
+pub(super) fn before(link: &Link, remote: &RemoteSide) -> Option<Box<Remote>> {
     if let RemoteSide::Seen(remote) = remote {
         // A listing doesn't know what we remember beside it.
         let mut remote = remote.clone();

@@ -1,15 +1,19 @@
 //! Deciding, record by record. Pure: no I/O, no clock, no randomness.
 //!
-//! [`decide`] matches on what the local side, the remote side and the base are, and says what to do. The rows of the
-//! decision table that write the local side need no new shape here: they add variants to [`Decision`].
+//! [`decide`] matches on what the local side, the remote side and the base are, and says what to do. Where both sides may
+//! be written, [`merge`] does so field by field.
 
 mod consent;
 mod decide;
 mod diff;
+mod merge;
+mod two_ways;
 
 pub use consent::ratchet;
-pub use decide::{Decision, LocalSide, Policy, RemoteSide, decide, local_hash};
+pub use decide::{Asked, Decision, LocalSide, Policy, RemoteSide, Sides, decide, local_hash};
 pub use diff::{Difference, diff};
+pub use merge::{Merge, Settle, merge};
+pub use two_ways::{is_as_in_base, make_here};
 
 use sync_core::{Hash, LocalId, Operation, OperationId, Record, ResourceName, Role, Verb};
 
@@ -26,6 +30,12 @@ pub fn operation_digest(operation: &Operation) -> Hash {
         change.add.iter().for_each(|element| hash.text(element));
         hash.text("-");
         change.remove.iter().for_each(|element| hash.text(element));
+    }
+    if let Some(here) = &operation.here {
+        hash.text("here");
+        hash.text(here.verb.as_str());
+        hash.text(&here.fields.hash().to_string());
+        hash.text(here.expect.as_ref().map_or("", |version| version.as_str()));
     }
     if let Some(before) = &operation.before {
         hash.text(before.id.as_str());

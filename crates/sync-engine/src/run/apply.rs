@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use sync_core::{Error, ErrorKind, LocalId, Outcome, OutcomeKind, Reason, RunId, code};
+use sync_core::{Error, ErrorKind, LocalId, Outcome, OutcomeKind, Reason, RemoteId, RunId, code};
 
 use super::{
     ask::ResourceAsk,
@@ -39,10 +39,15 @@ pub(crate) async fn apply(s: &Session<'_>, seq: &mut u64) -> Result<(), Halt> {
         let mut planner = Planner::new(s, ask, *seq, false);
         planner.is_again = true;
         planner.may_repeat = true;
+        planner.put_back = again.iter().filter(|(_, why)| *why == Again::Refused).map(|(local, _)| local.clone()).collect();
         for records in again.chunks(s.engine.config.page) {
             let ids: Vec<LocalId> = records.iter().map(|(id, _)| id.clone()).collect();
+            // A record that is only there is looked up there.
+            let (only_there, ids): (Vec<LocalId>, Vec<LocalId>) = ids.into_iter().partition(|id| id.as_remote().is_some());
             let locals = super::local::read_ids(s, ask, &ids).await?;
             planner.take(locals, Why::Again).await?;
+            let only_there: Vec<RemoteId> = only_there.iter().filter_map(LocalId::as_remote).collect();
+            super::remote::due(s, &mut planner, only_there).await?;
         }
         planner.resolve_groups(Why::Again).await?;
         *seq = planner.seq;
@@ -64,6 +69,10 @@ fn gave_up(s: &Session<'_>, why: Again) -> Outcome {
     match why {
         Again::Moved => Outcome::new(OutcomeKind::Failed, code::KEEPS_MOVING, "it changed there twice while it was written")
             .until(later(s.now(), s.engine.config.retry_after)),
+        Again::Refused => {
+            Outcome::new(OutcomeKind::Failed, code::REFUSED_HERE, "it can neither be written here nor put back there")
+                .until(later(s.now(), s.engine.config.retry_after))
+        }
         Again::Taken => {
             let error = Error::new(ErrorKind::Taken, "its address or name belongs to another record there")
                 .with_remedy("Correct one of the two, here or there; after a change there, retry it.");
@@ -112,6 +121,7 @@ fn link_changes(s: &Session<'_>, row: &PlannedRow, ask: &ResourceAsk) -> Vec<Cha
                 fields: &operation.fields,
                 shown: Some(&before.fields),
                 matched: Some(&before.fields),
+                open: &operation.open,
                 version: before.version.clone(),
                 state: before.state.clone(),
                 native: before.native.clone(),

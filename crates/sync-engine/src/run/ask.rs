@@ -21,8 +21,23 @@ pub(crate) struct ResourceAsk {
     pub(crate) fields: FieldSet,
     /// True when all of the resource's sync types were asked for.
     pub(crate) is_whole: bool,
+    /// The sides that this run may write: what the connection allows, narrowed by the request.
+    pub(crate) direction: Direction,
     /// The name of the local cursor.
     pub(crate) stream: String,
+}
+
+impl ResourceAsk {
+    /// True when the provider's side counts too: its feed is read, whatever this run may write.
+    pub(crate) fn is_two_way(&self) -> bool {
+        self.rules.direction != Direction::Push
+    }
+
+    /// True when the request allows less than the connection: what differs on the other side is left for the next run, so
+    /// that cursors over it must not move.
+    pub(crate) fn is_narrowed(&self) -> bool {
+        self.direction != self.rules.direction
+    }
 }
 
 /// One item of a request.
@@ -49,13 +64,6 @@ impl Ask {
                 return refused(format!(
                     "{} only takes records: direction \"pull\" is not possible. Leave the direction out, or ask for \"push\".",
                     descriptor.name
-                ));
-            }
-            Some(Direction::Pull | Direction::Both) if descriptor.supports_direction => {
-                return refused(format!(
-                    "this version writes {} only: direction \"{}\" is not built yet. Ask for \"push\".",
-                    descriptor.name,
-                    request.direction.unwrap_or(Direction::Push)
                 ));
             }
             _ => {}
@@ -91,6 +99,13 @@ impl Ask {
                 continue;
             }
             let rules = handler.rules(&resource.name);
+            let direction = narrowed(request.direction.filter(|_| descriptor.supports_direction), rules.direction).ok_or_else(|| {
+                let (asked, allowed) = (request.direction.unwrap_or(Direction::Both), rules.direction);
+                format!(
+                    "direction \"{asked}\" is not possible: the connection's setting for {} is \"{allowed}\". Ask for \"{allowed}\", or change the setting.",
+                    resource.nouns.1
+                )
+            })?;
             let fields = asked.iter().flat_map(|sync_type| sync_type.fields.of(&rules.fields)).collect();
             let mut names: Vec<_> = asked.iter().map(|sync_type| sync_type.name).collect();
             names.sort_unstable();
@@ -108,6 +123,7 @@ impl Ask {
                 rules,
                 fields,
                 is_whole,
+                direction,
                 stream,
             });
         }
@@ -116,6 +132,15 @@ impl Ask {
             Some(ids) => Some(parse_items(descriptor, &resources, ids)?),
         };
         Ok(Self { resources, items })
+    }
+}
+
+/// What a request may write of what a connection allows; `None` when it asks for more.
+fn narrowed(asked: Option<Direction>, allowed: Direction) -> Option<Direction> {
+    match (asked, allowed) {
+        (None, allowed) => Some(allowed),
+        (Some(asked), Direction::Both) => Some(asked),
+        (Some(asked), allowed) => (asked == allowed).then_some(allowed),
     }
 }
 

@@ -1,6 +1,8 @@
 //! The base after something was agreed on: both faces, and of a partial sync only the part.
 
-use sync_core::{Record, RemoteState, Version};
+use std::collections::BTreeSet;
+
+use sync_core::{FieldName, Record, RemoteState, Version};
 
 use super::ask::ResourceAsk;
 use crate::Base;
@@ -13,6 +15,8 @@ pub(crate) struct Agreed<'a> {
     pub(crate) shown: Option<&'a Record>,
     /// The remote face where there is no base: the record that was matched.
     pub(crate) matched: Option<&'a Record>,
+    /// Fields that differ and are left as they are: what was agreed on about them before stays.
+    pub(crate) open: &'a BTreeSet<FieldName>,
     pub(crate) version: Option<Version>,
     pub(crate) state: RemoteState,
     pub(crate) native: Option<serde_json::Value>,
@@ -22,7 +26,7 @@ pub(crate) struct Agreed<'a> {
 /// must not swallow a new name.
 pub(crate) fn next_base(ask: &ResourceAsk, before: Option<&Base>, agreed: Agreed<'_>) -> Base {
     let face = before.map(|base| base.remote.as_ref().unwrap_or(&base.local)).or(agreed.matched);
-    let (local, mut remote) = if ask.is_whole {
+    let (mut local, mut remote) = if ask.is_whole {
         let local = merged(before.map(|base| &base.local), agreed.fields);
         (local.clone(), local)
     } else {
@@ -31,6 +35,10 @@ pub(crate) fn next_base(ask: &ResourceAsk, before: Option<&Base>, agreed: Agreed
     // What the provider shows replaces what we sent; what it doesn't show is as we sent it.
     if let Some(shown) = agreed.shown {
         remote = merged(Some(&remote), shown);
+    }
+    for field in agreed.open {
+        keep(&mut local, before.map(|base| &base.local), field);
+        keep(&mut remote, before.map(|base| base.remote.as_ref().unwrap_or(&base.local)), field);
     }
     let mapping =
         if ask.is_whole { ask.rules.mapping.clone() } else { before.map(|base| base.mapping.clone()).unwrap_or_default() };
@@ -41,6 +49,17 @@ pub(crate) fn next_base(ask: &ResourceAsk, before: Option<&Base>, agreed: Agreed
         state: agreed.state,
         native: agreed.native,
         mapping,
+    }
+}
+
+fn keep(record: &mut Record, before: Option<&Record>, field: &FieldName) {
+    match before.and_then(|before| before.value(field.as_str())) {
+        Some(value) => {
+            record.set(field.clone(), value.clone());
+        }
+        None => {
+            record.remove(field.as_str());
+        }
     }
 }
 

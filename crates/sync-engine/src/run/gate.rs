@@ -61,9 +61,8 @@ pub(crate) async fn gate(s: &Session<'_>, observed: &Observed) -> Result<Passed,
         let breaker_of =
             |ask: &ResourceAsk| s.engine.config.breakers.get(&ask.resource.name).unwrap_or(&s.engine.config.breaker).count;
         let could_trip = s.ask.resources.iter().any(|ask| {
-            [&planned.creates, &planned.updates, &planned.removes]
-                .into_iter()
-                .any(|counts| counts.get(&ask.resource.name).copied().unwrap_or(0) > breaker_of(ask))
+            let of = |counts: &std::collections::BTreeMap<_, u64>| counts.get(&ask.resource.name).copied().unwrap_or(0);
+            planned.all().into_iter().any(|(_, counts)| of(counts) > breaker_of(ask))
         });
         let links = if could_trip { store.link_counts(&s.scope, &s.account).await.map_err(plain)? } else { Vec::new() };
         for ask in &s.ask.resources {
@@ -77,9 +76,17 @@ pub(crate) async fn gate(s: &Session<'_>, observed: &Observed) -> Result<Passed,
             let breaker = s.engine.config.breakers.get(name).copied().unwrap_or(s.engine.config.breaker);
             // A first sync may go on after an interruption, however much of it is left.
             let creates = if is_first { 0 } else { of(&planned.creates) };
-            let tripped = [("create", creates), ("change", of(&planned.updates)), ("remove", of(&planned.removes))]
-                .into_iter()
-                .find(|(_, n)| breaker.trips(*n, linked));
+            let creates_here = if is_first { 0 } else { of(&planned.here_creates) };
+            let tripped = [
+                ("create", creates),
+                ("change", of(&planned.updates)),
+                ("remove", of(&planned.removes)),
+                ("create here", creates_here),
+                ("change here", of(&planned.here_updates)),
+                ("remove here", of(&planned.here_removes)),
+            ]
+            .into_iter()
+            .find(|(_, n)| breaker.trips(*n, linked));
             if let Some((verb, n)) = tripped {
                 let text = format!(
                     "stopped before the first write: this would {verb} {n} of {linked} {} (the limit is {} % and {})",
@@ -131,13 +138,21 @@ pub(crate) async fn approved(s: &Session<'_>) -> Result<Option<Change>, Halt> {
 
 /// "3 creates, 1 update".
 pub(crate) fn words(counts: &sync_core::Counts) -> String {
-    let words: Vec<String> = [("create", "creates"), ("update", "updates"), ("remove", "removals"), ("link", "links")]
-        .into_iter()
-        .filter_map(|(name, plural)| match counts.of(name) {
-            0 => None,
-            1 => Some(format!("1 {}", plural.trim_end_matches('s'))),
-            n => Some(format!("{n} {plural}")),
-        })
-        .collect();
+    let words: Vec<String> = [
+        ("create", "create", "creates"),
+        ("update", "update", "updates"),
+        ("remove", "removal", "removals"),
+        ("link", "link", "links"),
+        ("create-here", "create here", "creates here"),
+        ("update-here", "update here", "updates here"),
+        ("remove-here", "removal here", "removals here"),
+    ]
+    .into_iter()
+    .filter_map(|(name, one, several)| match counts.of(name) {
+        0 => None,
+        1 => Some(format!("1 {one}")),
+        n => Some(format!("{n} {several}")),
+    })
+    .collect();
     if words.is_empty() { "nothing to write".to_owned() } else { words.join(", ") }
 }

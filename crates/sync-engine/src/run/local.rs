@@ -36,7 +36,7 @@ pub(crate) async fn plan_resource(s: &Session<'_>, planner: &mut Planner<'_, '_>
     let ask = planner.ask;
     let filter = filter(s, ask);
     let stored = s.engine.store.cursor(&s.scope, &ask.stream).await.map_err(|error| s.halt(error))?;
-    let cursor = usable(stored, &filter);
+    let cursor = if s.is_audit() { None } else { usable(stored, &filter) };
     let next = match cursor {
         Some(cursor) => {
             planner.may_repeat = true;
@@ -163,7 +163,8 @@ async fn deleted_items(s: &Session<'_>, planner: &mut Planner<'_, '_>) -> Result
         let items = s.engine.store.items(&s.scope, place, s.engine.config.page).await.map_err(|error| s.halt(error))?;
         let Some(last) = items.last() else { return Ok(()) };
         after = Some((last.resource.clone(), last.local.clone()));
-        let ids: Vec<LocalId> = items.into_iter().filter(|item| item.resource == *name).map(|item| item.local).collect();
+        let is_ours = |item: &crate::Item| item.resource == *name && item.local.as_remote().is_none();
+        let ids: Vec<LocalId> = items.into_iter().filter(is_ours).map(|item| item.local).collect();
         let mut locals = read_ids(s, planner.ask, &ids).await?;
         locals.retain(|local| local.state == LocalState::Deleted);
         planner.take(locals, Why::Due).await?;
@@ -171,7 +172,7 @@ async fn deleted_items(s: &Session<'_>, planner: &mut Planner<'_, '_>) -> Result
 }
 
 /// Standing items whose time has come, whose question was answered, or whose side effect was granted.
-async fn due_items(s: &Session<'_>, planner: &mut Planner<'_, '_>) -> Result<(), Halt> {
+pub(super) async fn due_items(s: &Session<'_>, planner: &mut Planner<'_, '_>) -> Result<(), Halt> {
     let grants: Vec<String> = s.grants.iter().map(str::to_owned).collect();
     let grants: Vec<&str> = grants.iter().map(String::as_str).collect();
     let mut after = None;
@@ -186,9 +187,11 @@ async fn due_items(s: &Session<'_>, planner: &mut Planner<'_, '_>) -> Result<(),
             .map_err(|error| s.halt(error))?;
         let Some(last) = items.last() else { return Ok(()) };
         after = Some(last.local.clone());
-        let ids: Vec<LocalId> = items.into_iter().map(|item| item.local).collect();
+        let (only_there, ids): (Vec<LocalId>, Vec<LocalId>) =
+            items.into_iter().map(|item| item.local).partition(|id| id.as_remote().is_some());
         let locals = read_ids(s, planner.ask, &ids).await?;
         planner.take(locals, Why::Due).await?;
+        super::remote::due(s, planner, only_there.iter().filter_map(LocalId::as_remote).collect()).await?;
     }
 }
 
@@ -196,6 +199,7 @@ async fn due_items(s: &Session<'_>, planner: &mut Planner<'_, '_>) -> Result<(),
 pub(crate) async fn plan_items(s: &Session<'_>, planner: &mut Planner<'_, '_>, items: &[&ItemAsk]) -> Result<(), Halt> {
     let ask = planner.ask;
     let mut ids: Vec<LocalId> = Vec::new();
+    let mut only_there: Vec<RemoteId> = Vec::new();
     let remote: Vec<RemoteId> = items.iter().filter(|item| item.remote).map(|item| RemoteId::new(item.id.clone())).collect();
     let links = s
         .engine
@@ -206,9 +210,18 @@ pub(crate) async fn plan_items(s: &Session<'_>, planner: &mut Planner<'_, '_>, i
     for (id, link) in remote.iter().zip(links) {
         match link {
             Some(link) => ids.push(link.local),
+            // Asked for by name, so it is made here where the settings let records be made here at all.
+            None if ask.is_two_way() => only_there.push(id.clone()),
             None => unknown(s, ask, &LocalId::new(id.as_str()), "no record here is linked with this id"),
         }
     }
+    let found = super::remote::look_up(s, ask, &only_there).await?;
+    for (id, found) in only_there.iter().zip(&found) {
+        if found.is_none() {
+            unknown(s, ask, &LocalId::of_remote(id), "there is no such record there");
+        }
+    }
+    planner.take_new(found.into_iter().flatten().collect(), true).await?;
     ids.extend(items.iter().filter(|item| !item.remote).map(|item| LocalId::new(item.id.clone())));
     let mut seen = HashSet::new();
     ids.retain(|id| seen.insert(id.clone()));

@@ -7,11 +7,13 @@ mod call;
 mod finish;
 mod gate;
 mod halt;
+mod here;
 mod local;
 mod observe;
 mod planner;
 mod questions;
 mod recover;
+mod remote;
 mod report;
 mod session;
 
@@ -178,7 +180,7 @@ async fn steps(s: &Session<'_>, end: &mut End) -> Result<(), Halt> {
         let mut planner = Planner::new(s, ask, seq, observed.has_seen);
         planner.saw_all = observed.saw_all;
         let planned = match &s.ask.items {
-            None => local::plan_resource(s, &mut planner).await.map(|cursor| cursors.extend(cursor)),
+            None => whole(s, &mut planner, &observed).await.map(|cursor| cursors.extend(cursor)),
             Some(items) => {
                 let of_it: Vec<_> = items.iter().filter(|item| item.resource_idx == idx).collect();
                 local::plan_items(s, &mut planner, &of_it).await
@@ -222,6 +224,25 @@ async fn steps(s: &Session<'_>, end: &mut End) -> Result<(), Halt> {
         s.commit(cursors).await?;
     }
     Ok(())
+}
+
+/// Plans one resource: what changed there, where both sides count, and what changed here, where this run may write there.
+async fn whole(
+    s: &Session<'_>,
+    planner: &mut Planner<'_, '_>,
+    observed: &observe::Observed,
+) -> Result<Option<Change>, Halt> {
+    let ask = planner.ask;
+    if ask.is_two_way() {
+        remote::plan_resource(s, planner, observed).await?;
+    }
+    if ask.direction == sync_core::Direction::Pull && !s.is_audit() {
+        // What changed here is left to a run that may write there.
+        local::due_items(s, planner).await?;
+        planner.finish().await?;
+        return Ok(None);
+    }
+    local::plan_resource(s, planner).await
 }
 
 /// Hands facts to the host until it has taken all; what it doesn't take stays queued.

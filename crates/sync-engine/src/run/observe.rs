@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use sync_core::{
     Change as RemoteChange, Complete, ConsentFact, ConsentState, ContainerId, Cursor, ErrorKind, Feed, Find, FindBy, Found,
-    From, Hash, Next, Pull, Record, Remote, RemoteId, RemoteState, Resource, Value,
+    From, Hash, Next, Pull, Record, Remote, RemoteId, RemoteState, Resource, ResourceName, Value,
 };
 
 use super::{ask::ResourceAsk, halt::Halt, session::Session};
@@ -27,6 +27,8 @@ pub(crate) struct Observed {
     pub(crate) saw_all: bool,
     /// Containers that are no longer synced to, with their live links.
     pub(crate) left_behind: BTreeMap<ContainerId, u64>,
+    /// Full passes of this run over resources where both sides count: what they did not show may be gone.
+    pub(crate) full_passes: Vec<(ResourceName, Option<ContainerId>)>,
 }
 
 /// Reads the feeds that the request needs.
@@ -34,14 +36,15 @@ pub(crate) async fn observe(s: &Session<'_>) -> Result<Observed, Halt> {
     let mut observed = Observed::default();
     for feed in s.input.descriptor.feeds {
         let covers = |ask: &&ResourceAsk| feed.covers.contains(&ask.resource.name);
-        if !feed.carries_consent || !s.ask.resources.iter().any(|ask| covers(&ask)) {
+        let is_needed = |ask: &ResourceAsk| feed.carries_consent || ask.is_two_way();
+        if !s.ask.resources.iter().filter(covers).any(is_needed) {
             continue;
         }
         let mut containers = s.input.handler.containers(feed);
         let current: BTreeSet<ContainerId> = containers.iter().flatten().cloned().collect();
         // What people refused where we were before is read before the first write to where we go now. Counting links costs
         // by their number, so it is done only then.
-        if !is_settled_in(s).await? {
+        if feed.carries_consent && !is_settled_in(s).await? {
             let counts = s.engine.store.link_counts(&s.scope, &s.account).await.map_err(|error| s.halt(error))?;
             for count in
                 counts.iter().filter(|count| count.state == LinkState::Live && feed.covers.contains(&count.resource))
@@ -131,7 +134,7 @@ async fn read_feed(
     let stream = remote_stream(feed.name, container);
     let filter = feed_filter(s, feed, container);
     let stored = s.engine.store.cursor(&s.scope, &stream).await.map_err(|error| s.halt(error))?;
-    let mut cursor: Option<Cursor> = usable(stored, &filter);
+    let mut cursor: Option<Cursor> = if s.is_audit() { None } else { usable(stored, &filter) };
     let mut page_token = None;
     let mut is_full = cursor.is_none();
     let mut n_restarts = 0;
@@ -173,10 +176,18 @@ async fn read_feed(
             }
             Next::Done(cursor) => {
                 let at = s.now();
-                observed.cursors.push(Change::Cursor { stream, cursor: Some(StoredCursor { cursor, filter, at }) });
+                let covered = || s.ask.resources.iter().filter(|ask| feed.covers.contains(&ask.resource.name));
+                // A feed over several resources moves on only when all that it told is taken: those that were not asked
+                // for, or only in one direction, would miss it.
+                let is_taken = covered().count() == feed.covers.len() && !covered().any(ResourceAsk::is_narrowed);
+                if is_taken || feed.carries_consent {
+                    observed.cursors.push(Change::Cursor { stream, cursor: Some(StoredCursor { cursor, filter, at }) });
+                }
                 observed.saw_all |= is_full && !is_left;
-                if is_full && !s.is_dry() {
-                    for ask in s.ask.resources.iter().filter(|ask| feed.covers.contains(&ask.resource.name)) {
+                for ask in covered().filter(|_| is_full) {
+                    if ask.is_two_way() {
+                        observed.full_passes.push((ask.resource.name.clone(), container.cloned()));
+                    } else if !s.is_dry() {
                         confirm_unseen(s, ask, container).await?;
                     }
                 }
@@ -215,7 +226,7 @@ async fn take_page(
         let mut seen = Vec::new();
         for (remote, link) in remotes.into_iter().zip(links) {
             // Linked and not a full pass: what is needed of it was taken above.
-            if is_full || link.is_none() {
+            if is_full || link.is_none() || ask.is_two_way() {
                 seen.push(Seen { key: match_key(ask, &remote), remote });
             }
         }
@@ -225,7 +236,15 @@ async fn take_page(
     }
     if !gone.is_empty() {
         for ask in s.ask.resources.iter().filter(|ask| feed.covers.contains(&ask.resource.name)) {
-            confirm_gone(s, ask, container, &gone).await?;
+            if ask.is_two_way() {
+                let store = &s.engine.store;
+                store
+                    .append_gone(&s.lease(), &s.run, &ask.resource.name, container, &gone)
+                    .await
+                    .map_err(|error| s.halt(error))?;
+            } else {
+                confirm_gone(s, ask, container, &gone).await?;
+            }
         }
     }
     Ok(())

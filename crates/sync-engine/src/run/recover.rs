@@ -7,6 +7,7 @@ use sync_core::{Facts, LocalId, Outcome, OutcomeKind, Owner, Prepare, Prepared, 
 use super::{
     apply, call,
     halt::Halt,
+    here,
     session::{Session, Settled, later},
 };
 use crate::{CallRow, Change, LinkState, PartRow, PartState, ReadyPart, RunState};
@@ -24,10 +25,13 @@ pub(crate) async fn recover(s: &Session<'_>) -> Result<Unsettled, Halt> {
     let calls = s.engine.store.open_calls(&s.scope).await.map_err(|error| s.halt(error))?;
     // Another account's calls sleep until it is connected again.
     for row in calls.into_iter().filter(|row| row.account == s.account) {
-        let settle = s.settle(match row.safety {
-            Safety::Key { settle, .. } | Safety::LookUp { settle } => Some(settle),
-            _ => None,
-        });
+        let is_here = s.ask.resources.iter().any(|ask| here::group(ask) == row.group);
+        let settle = match row.safety {
+            // A write to the host is done when it answers, and the same again is no second one.
+            _ if is_here => std::time::Duration::ZERO,
+            Safety::Key { settle, .. } | Safety::LookUp { settle } => s.settle(Some(settle)),
+            _ => s.settle(None),
+        };
         let settled_at = later(row.not_after, settle);
         if s.now() < settled_at || s.is_dry() {
             unsettled.items += row.parts.len() as u64;
@@ -138,6 +142,9 @@ const LOOK_BACK: usize = 10;
 
 /// True when a part is what preparing its operation makes of it today, and nothing that it sets off lacks a grant.
 pub(crate) fn still_holds(s: &Session<'_>, facts: &Facts, part: &ReadyPart) -> bool {
+    if here::is_here(part) {
+        return s.engine.records.writing().is_some();
+    }
     match s.input.handler.prepare(Prepare::new(facts, &s.grants, &part.operation)) {
         Ok(Prepared::Parts(parts)) => parts.get(part.part_idx as usize).is_some_and(|today| {
             today.group == part.part.group

@@ -30,22 +30,37 @@ pub(crate) struct Planned {
     pub(crate) removes: BTreeMap<ResourceName, u64>,
     pub(crate) links: BTreeMap<ResourceName, u64>,
     pub(crate) effects: BTreeMap<String, u64>,
+    pub(crate) here_creates: BTreeMap<ResourceName, u64>,
+    pub(crate) here_updates: BTreeMap<ResourceName, u64>,
+    pub(crate) here_removes: BTreeMap<ResourceName, u64>,
 }
 
 impl Planned {
     /// All operations.
     pub(crate) fn total(&self) -> u64 {
-        [&self.creates, &self.updates, &self.removes, &self.links].into_iter().flat_map(BTreeMap::values).sum()
+        self.all().into_iter().flat_map(|(_, counts)| counts.values()).sum()
     }
 
     /// The counts by verb.
     pub(crate) fn counts(&self) -> Counts {
         let mut counts = Counts::default();
-        counts.add("create", self.creates.values().sum());
-        counts.add("update", self.updates.values().sum());
-        counts.add("remove", self.removes.values().sum());
-        counts.add("link", self.links.values().sum());
+        for (name, of_name) in self.all() {
+            counts.add(name, of_name.values().sum());
+        }
         counts
+    }
+
+    /// Counts by resource, each with the name that it has in results.
+    pub(crate) fn all(&self) -> [(&'static str, &BTreeMap<ResourceName, u64>); 7] {
+        [
+            ("create", &self.creates),
+            ("update", &self.updates),
+            ("remove", &self.removes),
+            ("link", &self.links),
+            ("create-here", &self.here_creates),
+            ("update-here", &self.here_updates),
+            ("remove-here", &self.here_removes),
+        ]
     }
 }
 

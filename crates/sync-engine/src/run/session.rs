@@ -74,7 +74,24 @@ impl<'a> Session<'a> {
     }
 
     pub(crate) fn is_dry(&self) -> bool {
-        self.input.request.dry_run
+        self.input.request.dry_run || self.is_audit()
+    }
+
+    /// True when both sides are read in full, to be compared.
+    pub(crate) fn is_audit(&self) -> bool {
+        self.input.options.audit
+    }
+
+    /// The host's writing side. [`super::ask::Ask`] was checked against it.
+    pub(crate) fn writing(&self) -> Result<&dyn sync_core::WritableRecords, Halt> {
+        self.engine.records.writing().ok_or_else(|| {
+            Halt::new(
+                Stop::Request,
+                Error::new(ErrorKind::Unsupported, "the host's records are read-only: nothing can be written here")
+                    .with_owner(sync_core::Owner::HostDeveloper)
+                    .with_remedy("Give the dispatcher writable records, or set the connection's direction to \"push\"."),
+            )
+        })
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -66,6 +66,7 @@ impl Bench<'_> {
             changed,
             sets,
             before: before.map(Box::new),
+            open: Default::default(),
             here: None,
             reason: match verb {
                 Verb::Create => Reason::NewHere,

@@ -126,6 +126,7 @@ pub(super) fn operation(local: &str, verb: Verb) -> Operation {
         sets: Default::default(),
         before: (verb != Verb::Create).then(|| Box::new(remote("r", "old@example.com"))),
         marker: Marker::new("m"),
+        open: Default::default(),
         here: None,
         reason: Reason::NewHere,
     }

@@ -17,6 +17,7 @@ use self::{
 use super::{
     ask::ResourceAsk,
     halt::Halt,
+    here,
     session::{Session, Settled},
 };
 use crate::{CallRow, Change, Item, Link, PartRow, PartState, ReadyPart};
@@ -37,6 +38,8 @@ pub(crate) enum Again {
     Moved,
     /// Its id, name or address is taken there.
     Taken,
+    /// The host refused it: by policy it is put back there.
+    Refused,
 }
 
 /// Parts of one call, with what they need.
@@ -54,6 +57,9 @@ struct Batch<'a> {
 /// Sends parts of one group in one call.
 pub(crate) async fn send(s: &Session<'_>, resource_idx: usize, run: &RunId, parts: Vec<ReadyPart>) -> Result<Sent, Halt> {
     let Some(ask) = s.ask.resources.get(resource_idx) else { return Ok(Sent::default()) };
+    if parts.first().is_some_and(here::is_here) {
+        return here::send(s, ask, run, parts).await;
+    }
     let mut sent = Sent::default();
     let Some(batch) = assemble(s, ask, run, parts, &mut sent).await? else { return Ok(sent) };
     let now = s.now();
@@ -91,6 +97,9 @@ pub(crate) async fn send(s: &Session<'_>, resource_idx: usize, run: &RunId, part
 /// Sends an open call again, whole and under its own key.
 pub(crate) async fn resend(s: &Session<'_>, resource_idx: usize, row: CallRow, parts: Vec<ReadyPart>) -> Result<Sent, Halt> {
     let Some(ask) = s.ask.resources.get(resource_idx) else { return Ok(Sent::default()) };
+    if parts.first().is_some_and(here::is_here) {
+        return here::write(s, ask, row, parts).await;
+    }
     let run = row.run.clone();
     let ids: Vec<LocalId> = parts.iter().map(|part| part.operation.local.clone()).collect();
     let links = links(s, ask, &parts, &ids).await?;

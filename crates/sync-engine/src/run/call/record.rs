@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use sync_core::{Error, Outcome, OutcomeKind, Receipt, Remote, RemoteId, RemoteState, Safety, Value, Verb, Version, code};
+use sync_core::{
+    Error, Operation, Outcome, OutcomeKind, Receipt, Remote, RemoteId, RemoteState, Safety, Value, Verb, Version, code,
+};
 
 use super::super::{
     base::{Agreed, next_base},
@@ -150,8 +152,12 @@ pub(super) fn done_link(
     let (base, hash) = if is_last && !is_removed {
         let shown = after.as_ref().map(|after| &after.fields).filter(|fields| !fields.is_empty());
         let matched = operation.before.as_ref().map(|before| &before.fields);
-        let agreed = Agreed { fields: &operation.fields, shown, matched, version, state, native };
+        let open = &operation.open;
+        let agreed = Agreed { fields: &operation.fields, shown, matched, open, version, state, native };
         (Some(next_base(batch.ask, before, agreed)), part.hash)
+    } else if super::super::here::is_last_there(part) {
+        // The host's part comes next; what was written there is agreed on already.
+        (Some(agreed_there(operation, before, after.as_deref(), version, state, native)), None)
     } else {
         (before.cloned().map(|base| Base { version, ..base }), None)
     };
@@ -168,6 +174,31 @@ pub(super) fn done_link(
         base,
         call: None,
     }
+}
+
+/// The base with the fields that were written there, and what was agreed on before about the rest.
+fn agreed_there(
+    operation: &Operation,
+    before: Option<&Base>,
+    after: Option<&Remote>,
+    version: Option<Version>,
+    state: RemoteState,
+    native: Option<serde_json::Value>,
+) -> Base {
+    let mut local = before.map(|base| base.local.clone()).unwrap_or_default();
+    let mut remote = before.map(|base| base.remote.as_ref().unwrap_or(&base.local).clone()).unwrap_or_default();
+    for field in &operation.changed {
+        let sent = operation.fields.value(field.as_str());
+        let shown = after.and_then(|after| after.fields.value(field.as_str())).or(sent);
+        if let Some(value) = sent {
+            local.set(field.clone(), value.clone());
+        }
+        if let Some(value) = shown {
+            remote.set(field.clone(), value.clone());
+        }
+    }
+    let mapping = before.map(|base| base.mapping.clone()).unwrap_or_default();
+    Base { remote: Some(remote).filter(|remote| *remote != local), local, version, state, native, mapping }
 }
 
 /// A newer opt-in was carried out, so the refusal before it counts no more: the person is asked to confirm.

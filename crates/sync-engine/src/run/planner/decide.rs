@@ -1,17 +1,23 @@
 //! One record: the decision goes into the plan, the standing items or the base.
 
-use sync_core::{Operation, Outcome, OutcomeKind, Owner, Prepare, Prepared, Reason, Record, Remote, Skip, Verb, code};
+use std::collections::BTreeSet;
+
+use sync_core::{
+    FieldName, LocalVerb, OnRemoteDelete, Operation, Outcome, OutcomeKind, Owner, Prepare, Prepared, Reason, Record, Remote,
+    Skip, Verb, code,
+};
 
 use super::super::{
     base::{Agreed, next_base},
     halt::Halt,
-    questions::{self, answer},
+    here::planned_parts,
+    questions::{self, SettledBy, answer},
     session::Settled,
 };
 use super::{Candidate, Planner, fingerprint};
 use crate::{
-    Change, LinkState, PlannedOp, PlannedPart, ProgressEvent,
-    plan::{self, Decision, RemoteSide},
+    Change, LinkState, PlannedOp, ProgressEvent,
+    plan::{self, Decision, LocalSide, RemoteSide, Settle, Sides},
 };
 
 impl Planner<'_, '_> {
@@ -50,29 +56,57 @@ impl Planner<'_, '_> {
             return Ok(());
         }
         let mut rules = None;
-        if candidate.answer.as_deref() == Some(answer::CREATE)
-            && candidate.item.as_ref().is_some_and(|item| item.outcome.code == code::GONE_THERE)
+        if candidate.item.as_ref().is_some_and(|item| item.outcome.code == code::GONE_THERE)
+            && let Some(on_remote_delete) = match candidate.answer.as_deref() {
+                Some(answer::CREATE) => Some(OnRemoteDelete::Recreate),
+                Some(answer::CANCEL) => Some(OnRemoteDelete::Cancel),
+                Some(answer::DELETE) => Some(OnRemoteDelete::Delete),
+                _ => None,
+            }
         {
-            let mut recreate = self.ask.rules.clone();
-            recreate.on_remote_delete = sync_core::OnRemoteDelete::Recreate;
-            rules = Some(recreate);
+            let mut answered = self.ask.rules.clone();
+            answered.on_remote_delete = on_remote_delete;
+            rules = Some(answered);
+            // Known to be gone: that was what the question was about.
+            if candidate.remote == RemoteSide::Unread && self.ask.is_two_way() {
+                candidate.remote = RemoteSide::Gone;
+            }
         }
-        let decision = plan::decide(
-            self.policy(rules.as_ref().unwrap_or(&self.ask.rules)),
-            &candidate.id,
-            &candidate.target,
-            &marker,
-            &candidate.side,
-            &candidate.remote,
-            candidate.link.as_ref(),
-            candidate.suppression.as_ref(),
-        );
+        if candidate.answer.as_deref() == Some(answer::LEAVE)
+            && candidate.item.as_ref().is_some_and(|item| item.outcome.code == code::REFUSED_HERE)
+        {
+            return self.left_alone(&candidate);
+        }
+        let mut sides = Sides {
+            id: &candidate.id,
+            target: &candidate.target,
+            marker: &marker,
+            local: &candidate.side,
+            version: candidate.version.as_ref(),
+            remote: &candidate.remote,
+            link: candidate.link.as_ref(),
+            suppression: candidate.suppression.as_ref(),
+            settle: self.settle_of(&candidate),
+        };
+        let policy = self.policy(rules.as_ref().unwrap_or(&self.ask.rules));
+        let mut decision = plan::decide(policy, sides);
+        // An answer counts for what was asked: what changed since is another question.
+        if let Decision::Ask(asked) = &decision {
+            match questions::settled(s, self.ask, &candidate.id, asked).await? {
+                Some(SettledBy::Leave) => return self.left_alone(&candidate),
+                Some(SettledBy::By(settle)) => {
+                    sides.settle = Some(settle);
+                    decision = plan::decide(policy, sides);
+                }
+                None => {}
+            }
+        }
         match decision {
             Decision::Nothing => {
                 s.report().add_unchanged(1);
                 self.drop_item(&candidate);
             }
-            Decision::Heal { fields } => self.heal(&candidate, fields),
+            Decision::Heal { fields, open } => self.heal(&candidate, fields, &open),
             Decision::OutOfScope => {
                 let skip = Skip::new(code::OUT_OF_SCOPE, "it is outside the filter of this connection");
                 self.item(&candidate, Outcome::from(&skip), None);
@@ -88,7 +122,27 @@ impl Planner<'_, '_> {
                 }
                 self.push(changes);
             }
-            Decision::Remote(operation) => self.operation(&candidate, *operation).await?,
+            Decision::Detach => self.let_go(&candidate, code::GONE_THERE, "it was deleted there; the record here lives on"),
+            Decision::LeftThere => {
+                self.let_go(&candidate, code::EDIT_BEATS_DELETE, "deleted here, but changed there since: it is left there");
+            }
+            Decision::Drop => {
+                s.report().add_unchanged(1);
+                self.drop_item(&candidate);
+                if let Some(link) = &candidate.link {
+                    self.push(vec![Change::DropLink {
+                        account: link.account.clone(),
+                        resource: link.resource.clone(),
+                        local: link.local.clone(),
+                        role: link.role.clone(),
+                    }]);
+                }
+            }
+            Decision::Ask(asked) => {
+                let changes = questions::two_sided(s, self.ask, &candidate, &asked).await?;
+                self.push(changes);
+            }
+            Decision::Write(operation) => self.operation(&candidate, *operation).await?,
         }
         Ok(())
     }
@@ -130,8 +184,12 @@ impl Planner<'_, '_> {
             self.item_without_hash(candidate, outcome);
             return Ok(());
         }
+        // Nothing to write there: it links, or only this side is written.
+        let is_here_alone = operation.here.as_ref().is_some_and(|here| {
+            operation.changed.is_empty() && (operation.verb == Verb::Update || here.verb != LocalVerb::Update)
+        });
         let is_link = operation.reason == Reason::Matched && operation.changed.is_empty();
-        let parts = if is_link {
+        let parts = if is_link || is_here_alone {
             Vec::new()
         } else {
             let facts = s.facts().await?;
@@ -161,14 +219,17 @@ impl Planner<'_, '_> {
             self.item(candidate, Outcome::from(&skip), Some(effect.name.to_owned()));
             return Ok(());
         }
-        if parts.is_empty() && operation.reason != Reason::Matched {
-            self.heal(candidate, operation.fields);
+        if parts.is_empty() && operation.reason != Reason::Matched && operation.here.is_none() {
+            self.heal(candidate, operation.fields, &operation.open);
             return Ok(());
+        }
+        if operation.here.is_some() {
+            s.writing()?;
         }
         self.seq += 1;
         if !self.is_again {
             self.count(&operation, &parts, true);
-        } else if parts.is_empty() {
+        } else if parts.is_empty() && operation.here.is_none() {
             self.again_links += 1;
         }
         if self.may_repeat {
@@ -180,24 +241,47 @@ impl Planner<'_, '_> {
             seq: self.seq,
             digest: plan::operation_digest(&operation).to_string(),
             key: if moves_key { candidate.key.clone() } else { None },
-            hash: if self.ask.is_whole { candidate.hash } else { None },
-            parts: parts.iter().map(PlannedPart::of).collect(),
+            hash: if self.ask.is_whole { self.hash_after(candidate, &operation) } else { None },
+            parts: planned_parts(&parts, &operation, self.ask),
             operation,
         });
         Ok(())
+    }
+
+    /// The hash of the host's record once the operation was carried out; `None` where only the host can tell.
+    fn hash_after(&self, candidate: &Candidate, operation: &Operation) -> Option<sync_core::Hash> {
+        let Some(here) = &operation.here else { return candidate.hash };
+        let (LocalVerb::Update, LocalSide::Live(record)) = (here.verb, &candidate.side) else { return None };
+        let mut record = record.clone();
+        for (field, value) in here.fields.iter() {
+            record.set(field.clone(), value.clone());
+        }
+        Some(plan::local_hash(&record, &self.ask.rules))
     }
 
     /// Counts an operation in the plan, or out of it.
     pub(super) fn count(&self, operation: &Operation, parts: &[sync_core::Part], is_in: bool) {
         let mut report = self.s.report();
         let planned = &mut report.planned;
+        let n = if is_in { 1 } else { -1 };
+        if let Some(here) = &operation.here {
+            let counts = match here.verb {
+                LocalVerb::Create => &mut planned.here_creates,
+                LocalVerb::Delete | LocalVerb::Cancel => &mut planned.here_removes,
+                _ => &mut planned.here_updates,
+            };
+            let count = counts.entry(operation.resource.clone()).or_default();
+            *count = count.saturating_add_signed(n);
+            if parts.is_empty() {
+                return;
+            }
+        }
         let counts = match operation.verb {
             _ if parts.is_empty() => &mut planned.links,
             Verb::Create => &mut planned.creates,
             Verb::Update => &mut planned.updates,
             Verb::Remove => &mut planned.removes,
         };
-        let n = if is_in { 1 } else { -1 };
         let count = counts.entry(operation.resource.clone()).or_default();
         *count = count.saturating_add_signed(n);
         for effect in parts.iter().flat_map(|part| part.effects) {
@@ -213,7 +297,8 @@ impl Planner<'_, '_> {
         }
         let operation = &row.planned.operation;
         let mut parts = Vec::new();
-        if !row.planned.parts.is_empty() {
+        let n_there = row.planned.parts.len() - usize::from(operation.here.is_some());
+        if n_there > 0 {
             // The same parts as when it was counted: preparing is deterministic.
             let facts = self.s.known_facts();
             if let Ok(Prepared::Parts(again)) = self.s.input.handler.prepare(Prepare::new(&facts, &self.s.grants, operation))
@@ -226,7 +311,7 @@ impl Planner<'_, '_> {
     }
 
     /// Nothing to write: the base is brought up to date.
-    pub(super) fn heal(&mut self, candidate: &Candidate, fields: Record) {
+    pub(super) fn heal(&mut self, candidate: &Candidate, fields: Record, open: &BTreeSet<FieldName>) {
         self.s.report().add_unchanged(1);
         self.drop_item(candidate);
         if let Some(link) = &candidate.link
@@ -240,6 +325,14 @@ impl Planner<'_, '_> {
                 RemoteSide::Seen(remote) => Some(remote.fields.clone()),
                 _ => face.clone(),
             };
+            // Seen in a connection where both sides count, it tells the version and the rest too.
+            let seen = match &candidate.remote {
+                RemoteSide::Seen(remote) if self.ask.is_two_way() => Some(&**remote),
+                _ => None,
+            };
+            if seen.is_some() {
+                link.state = LinkState::Live;
+            }
             link.base = Some(next_base(
                 self.ask,
                 before.as_ref(),
@@ -247,14 +340,39 @@ impl Planner<'_, '_> {
                     fields: &fields,
                     shown: shown.as_ref(),
                     matched: None,
-                    version: before.as_ref().and_then(|base| base.version.clone()),
-                    state: before.as_ref().map_or(sync_core::RemoteState::Live, |base| base.state.clone()),
-                    native: before.as_ref().and_then(|base| base.native.clone()),
+                    open,
+                    version: seen
+                        .and_then(|seen| seen.version.clone())
+                        .or_else(|| before.as_ref().and_then(|base| base.version.clone())),
+                    state: seen
+                        .map(|seen| seen.state.clone())
+                        .or_else(|| before.as_ref().map(|base| base.state.clone()))
+                        .unwrap_or(sync_core::RemoteState::Live),
+                    native: seen
+                        .and_then(|seen| seen.native.clone())
+                        .or_else(|| before.as_ref().and_then(|base| base.native.clone())),
                 },
             ));
             link.hash = candidate.hash.filter(|_| self.ask.is_whole);
             self.changes.push(Change::PutLink(link));
         }
+    }
+
+    /// The link stays as a memory that nothing is to be planned for it.
+    fn let_go(&mut self, candidate: &Candidate, code: &'static str, message: &str) {
+        let skip = Skip::new(code, message);
+        self.item(candidate, Outcome::from(&skip), None);
+        if let Some(link) = candidate.link.clone() {
+            self.push(vec![Change::PutLink(crate::Link { state: LinkState::Detached, ..link })]);
+        }
+    }
+
+    /// What a policy or a person said about a record in advance.
+    fn settle_of(&self, candidate: &Candidate) -> Option<Settle> {
+        let refused = candidate.item.as_ref().is_some_and(|item| item.outcome.code == code::REFUSED_HERE);
+        let is_put_back =
+            self.put_back.contains(&candidate.id) || (refused && candidate.answer.as_deref() == Some(answer::PUT_BACK));
+        is_put_back.then_some(Settle::PutBack)
     }
 
     pub(super) fn drop_item(&mut self, candidate: &Candidate) {

@@ -40,6 +40,7 @@ impl Planner<'_, '_> {
             };
             candidates.push(Candidate {
                 id: local.id,
+                version: local.version,
                 side,
                 hash,
                 key,
@@ -131,17 +132,31 @@ impl Planner<'_, '_> {
                 }
             }
         }
+        if self.ask.is_two_way() {
+            self.linked_sides(candidates).await?;
+        }
         // Single items are looked up, linked or not: no feed was read for them. New records are where the provider would
         // make a twin.
         let must_look = |candidate: &Candidate| {
-            let unread = candidate.remote == RemoteSide::Unread && matches!(candidate.side, LocalSide::Live(_));
+            let counts = matches!(candidate.side, LocalSide::Live(_)) || self.ask.is_two_way();
+            let unread = candidate.remote == RemoteSide::Unread && counts;
+            // What stands may have changed there when nobody looked, and without a base nothing tells what it was.
+            let is_unsure = self.ask.is_two_way()
+                && candidate.link.as_ref().is_some_and(|link| {
+                    link.remote.is_some()
+                        && link.state == LinkState::Live
+                        && (candidate.item.is_some() || link.base.is_none())
+                });
             unread
                 && (why == Why::Asked
+                    || is_unsure
                     || why == Why::Again
                     || (self.ask.resource.matching == Matching::Find && is_new(candidate))
                     || (!self.saw_all && is_new(candidate) && self.refuses(candidate)))
         };
-        let by_id: Vec<usize> = indexes(candidates, |candidate| must_look(candidate) && !is_new(candidate));
+        let by_id: Vec<usize> = indexes(candidates, |candidate| {
+            must_look(candidate) && candidate.link.as_ref().is_some_and(|link| link.remote.is_some())
+        });
         let looks = by_id.chunks(self.ask.resource.find_max.max(1)).map(|chunk| {
             let links = chunk.iter().filter_map(|idx| candidates.get(*idx)?.link.as_ref());
             let container = links.clone().next().and_then(|link| link.container.clone());
@@ -179,6 +194,39 @@ impl Planner<'_, '_> {
             self.take_consent(candidates).await?;
         }
         self.held_by_others(candidates).await
+    }
+
+    /// What this run's feeds showed of records that are linked.
+    async fn linked_sides(&self, candidates: &mut [Candidate]) -> Result<(), Halt> {
+        let s = self.s;
+        let is_open = |candidate: &Candidate| candidate.remote == RemoteSide::Unread && candidate.link.is_some();
+        let mut by_container: HashMap<Option<sync_core::ContainerId>, Vec<(usize, RemoteId)>> = HashMap::new();
+        for idx in indexes(candidates, is_open) {
+            let Some(candidate) = candidates.get_mut(idx) else { continue };
+            if self.gone.contains(&candidate.id) {
+                candidate.remote = RemoteSide::Gone;
+                continue;
+            }
+            let Some(link) = &candidate.link else { continue };
+            if let (true, Some(remote)) = (self.has_seen, &link.remote) {
+                by_container.entry(link.container.clone()).or_default().push((idx, remote.clone()));
+            }
+        }
+        for (container, places) in by_container {
+            let ids: Vec<RemoteId> = places.iter().map(|(_, id)| id.clone()).collect();
+            let seen = s
+                .engine
+                .store
+                .seen_by_remote(&s.scope, &s.run, &self.ask.resource.name, container.as_ref(), &ids)
+                .await
+                .map_err(|error| s.halt(error))?;
+            for ((idx, _), seen) in places.into_iter().zip(seen) {
+                if let (Some(candidate), Some(seen)) = (candidates.get_mut(idx), seen) {
+                    candidate.remote = RemoteSide::Seen(Box::new(seen));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Looks up several at once, as many as the provider takes; in order.

@@ -3,11 +3,12 @@
 
 mod decide;
 mod gather;
+mod only_there;
 mod shared;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sync_core::{Hash, Local, LocalId, Outcome, OutcomeKind, Target, code};
+use sync_core::{Hash, Local, LocalId, Outcome, OutcomeKind, Target, Version, code};
 
 use super::{ask::ResourceAsk, halt::Halt, session::Session};
 use crate::{
@@ -26,6 +27,8 @@ pub(crate) enum Why {
     Asked,
     /// It changed there between reading and writing; not again after this.
     Again,
+    /// It changed there, or is gone.
+    There,
 }
 
 /// Makes the plan of one resource.
@@ -52,6 +55,10 @@ pub(crate) struct Planner<'s, 'a> {
     pub(crate) saw_all: bool,
     /// Operations without a call among those planned again.
     pub(crate) again_links: u64,
+    /// Records whose counterpart this run has proven to be gone. Memory by their number; a breaker comes before many.
+    gone: HashSet<LocalId>,
+    /// Records that the host refused and that are put back there.
+    pub(crate) put_back: HashSet<LocalId>,
     ops: Vec<PlannedOp>,
     changes: Vec<Change>,
 }
@@ -60,6 +67,8 @@ pub(crate) struct Planner<'s, 'a> {
 pub(crate) struct Candidate {
     pub(crate) id: LocalId,
     pub(crate) side: LocalSide,
+    /// The host's version of it.
+    pub(crate) version: Option<Version>,
     pub(crate) hash: Option<Hash>,
     pub(crate) key: Option<String>,
     pub(crate) target: Target,
@@ -67,7 +76,7 @@ pub(crate) struct Candidate {
     pub(crate) item: Option<Item>,
     pub(crate) remote: RemoteSide,
     suppression: Option<Suppression>,
-    answer: Option<String>,
+    pub(crate) answer: Option<String>,
     /// The other record that is linked with the counterpart that was found.
     held_by: Option<LocalId>,
 }
@@ -87,26 +96,49 @@ impl<'s, 'a> Planner<'s, 'a> {
             is_again: false,
             saw_all: false,
             again_links: 0,
+            gone: HashSet::new(),
+            put_back: HashSet::new(),
             ops: Vec::new(),
             changes: Vec::new(),
         }
     }
 
-    fn policy<'p>(&'p self, rules: &'p sync_core::Rules) -> Policy<'p> {
-        Policy { resource: self.ask.resource, rules, fields: &self.ask.fields }
+    pub(crate) fn policy<'p>(&'p self, rules: &'p sync_core::Rules) -> Policy<'p> {
+        let can_create_here = self.ask.resource.pullable
+            && self
+                .s
+                .engine
+                .records
+                .writing()
+                .is_some_and(|records| records.can(&self.ask.collection, sync_core::LocalVerb::Create));
+        // An audit compares whatever either side could be given.
+        let direction = if self.s.is_audit() { rules.direction } else { self.ask.direction };
+        Policy { resource: self.ask.resource, rules, fields: &self.ask.fields, direction, can_create_here }
     }
 
     /// Decides about a page of records.
     pub(crate) async fn take(&mut self, locals: Vec<Local>, why: Why) -> Result<(), Halt> {
-        if locals.is_empty() {
+        self.take_sides(locals.into_iter().map(|local| (local, RemoteSide::Unread)).collect(), why).await
+    }
+
+    /// Decides about records of which the other side may have been read already.
+    pub(crate) async fn take_sides(&mut self, sides: Vec<(Local, RemoteSide)>, why: Why) -> Result<(), Halt> {
+        if sides.is_empty() {
             return Ok(());
         }
         // Shown twice on one page: the last look counts.
         let mut seen = HashSet::new();
-        let mut locals: Vec<Local> = locals.into_iter().rev().filter(|local| seen.insert(local.id.clone())).collect();
-        locals.reverse();
+        let mut sides: Vec<_> = sides.into_iter().rev().filter(|(local, _)| seen.insert(local.id.clone())).collect();
+        sides.reverse();
+        let (locals, remotes): (Vec<Local>, Vec<RemoteSide>) = sides.into_iter().unzip();
         self.forget_planned(&locals).await?;
         let mut candidates = self.candidates(locals).await?;
+        for (candidate, remote) in candidates.iter_mut().zip(remotes) {
+            if remote == RemoteSide::Gone {
+                self.gone.insert(candidate.id.clone());
+            }
+            candidate.remote = remote;
+        }
         // Standing, unchanged and not due: it was decided, and nothing has changed about it.
         if why == Why::Changed && !self.decide_standing {
             let now = self.s.now();

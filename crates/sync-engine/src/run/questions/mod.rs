@@ -1,5 +1,7 @@
 //! Questions: asked once, with the evidence, and remembered.
 
+mod two_sided;
+
 use sync_core::{Hash, LocalId, Outcome, OutcomeKind, Owner, QuestionId, Remote, code};
 
 use super::{
@@ -8,6 +10,10 @@ use super::{
     session::{Session, Settled},
 };
 use crate::{AnswerOption, Change, Item, Question};
+
+pub(crate) use self::two_sided::{
+    Settled as SettledBy, answer_of, merged_away, new_there, refused, settled, two_sided, which_here,
+};
 
 /// Answers that the engine understands.
 pub(crate) mod answer {
@@ -21,6 +27,20 @@ pub(crate) mod answer {
     pub(crate) const CREATE: &str = "create";
     /// Leave it alone.
     pub(crate) const LEAVE: &str = "leave";
+    /// The host's value counts.
+    pub(crate) const OURS: &str = "ours";
+    /// The provider's value counts.
+    pub(crate) const THEIRS: &str = "theirs";
+    /// Write here what was changed there.
+    pub(crate) const ACCEPT: &str = "accept";
+    /// Put back there what the host has.
+    pub(crate) const PUT_BACK: &str = "put-back";
+    /// Ask the host once more.
+    pub(crate) const AGAIN: &str = "again";
+    /// Cancel the host's record.
+    pub(crate) const CANCEL: &str = "cancel-here";
+    /// Delete the host's record.
+    pub(crate) const DELETE: &str = "delete-here";
 }
 
 /// The id of a question: the same for the same question.
@@ -32,11 +52,11 @@ pub(crate) fn id(s: &Session<'_>, ask: &ResourceAsk, code: &str, about: &str) ->
     QuestionId::new(hash.finish().to_string())
 }
 
-fn option(key: impl Into<String>, label: impl Into<String>) -> AnswerOption {
+pub(super) fn option(key: impl Into<String>, label: impl Into<String>) -> AnswerOption {
     AnswerOption { key: key.into(), label: label.into() }
 }
 
-async fn labels(s: &Session<'_>, ask: &ResourceAsk, ids: &[LocalId]) -> Vec<String> {
+pub(super) async fn labels(s: &Session<'_>, ask: &ResourceAsk, ids: &[LocalId]) -> Vec<String> {
     let labels = s.engine.records.reading().labels(&s.scope.organization, &ask.collection, ids).await.unwrap_or_default();
     let mut labels = labels.into_iter();
     ids.iter().map(|id| labels.next().flatten().unwrap_or_else(|| format!("{} {id}", ask.resource.nouns.0))).collect()
@@ -193,10 +213,31 @@ pub(crate) async fn gone_there(
             code: code::GONE_THERE.to_owned(),
             prompt: format!("{label} was deleted in {}. What now?", s.input.descriptor.name),
             evidence: serde_json::Value::Null,
-            options: vec![option(answer::CREATE, "make it there again"), option(answer::LEAVE, "leave it deleted there")],
+            options: gone_options(s, ask),
             asked_at: s.now(),
             answer: None,
         }));
     }
     Ok(changes)
+}
+
+fn gone_options(s: &Session<'_>, ask: &ResourceAsk) -> Vec<AnswerOption> {
+    let mut options = Vec::new();
+    if ask.direction != sync_core::Direction::Pull {
+        options.push(option(answer::CREATE, "make it there again"));
+    }
+    if ask.direction != sync_core::Direction::Push
+        && let Some(records) = s.engine.records.writing()
+    {
+        for (verb, key, label) in [
+            (sync_core::LocalVerb::Cancel, answer::CANCEL, "cancel it here too"),
+            (sync_core::LocalVerb::Delete, answer::DELETE, "delete it here too"),
+        ] {
+            if records.can(&ask.collection, verb) {
+                options.push(option(key, label));
+            }
+        }
+    }
+    options.push(option(answer::LEAVE, "leave it deleted there"));
+    options
 }
