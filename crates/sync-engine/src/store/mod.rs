@@ -3,6 +3,7 @@
 //! [`Store::commit`] is the only way to change links, items, calls, cursors, outcomes and questions, and it is atomic and
 //! refused on an old epoch; so the points at which a crash can strike are few. Every method is scoped by organization.
 
+mod channels;
 mod memory;
 mod rows;
 
@@ -12,9 +13,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use sync_core::{
     AccountId, Channel, ConsentFact, ContainerId, Counters, Cursor, Grants, InstallationId, LocalId, OrganizationId,
-    PlanHash, QuestionId, Remote, RemoteId, ResourceName, Result, Role, RunId, Scope,
+    PlanHash, QuestionId, Remote, RemoteId, ResourceName, Result, Role, RunId, Scope, SignIns,
 };
 
+pub use channels::{ChannelRow, Moved, PushChannels};
 pub use memory::MemoryStore;
 pub use rows::{
     Acquired, Answer, AnswerOption, Base, CallRow, Change, ConnectionRow, ConnectionStatus, Erased, Item, ItemCount, Lease,
@@ -26,7 +28,7 @@ pub use rows::{
 /// the same questions. Times are kept and compared to the millisecond. A container of `None` means what lies in none.
 #[async_trait]
 #[allow(clippy::too_many_arguments)] // A page is named by its whole key.
-pub trait Store: Grants + Counters + fmt::Debug + Send + Sync + 'static {
+pub trait Store: Grants + Counters + SignIns + PushChannels + fmt::Debug + Send + Sync + 'static {
     /// Which store this is; made once, when the store is.
     async fn installation(&self) -> Result<InstallationId>;
 

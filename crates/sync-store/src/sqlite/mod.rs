@@ -1,5 +1,6 @@
 //! The store on SQLite.
 
+mod channels;
 mod commit;
 mod connections;
 mod grants;
@@ -16,6 +17,7 @@ mod plan_write;
 mod port;
 mod questions;
 mod seen;
+mod sign_ins;
 pub(crate) mod sql;
 mod upkeep;
 
@@ -164,7 +166,9 @@ impl SqliteStore {
     /// [`ErrorKind::WrongKey`] when one can't be unsealed: nothing is changed then.
     pub async fn reseal(&self) -> Result<u64> {
         let mut tx = self.begin().await?;
-        let n_sealed = grants::reseal(&mut tx, self.key()).await?;
+        let mut n_sealed = grants::reseal(&mut tx, self.key()).await?;
+        n_sealed += sign_ins::reseal(&mut tx, self.key()).await?;
+        n_sealed += channels::reseal(&mut tx, self.key()).await?;
         tx.commit().await.map_err(database)?;
         Ok(n_sealed)
     }

@@ -32,7 +32,8 @@ macro_rules! links_of_record {
 pub(super) async fn check_key(conn: &mut SqliteConnection, key: &StoreKey) -> Result<()> {
     // Suppressions outlive the grants, and can't be looked up without the key that they were hashed with.
     const NEEDED: &str = "select id from (select id from store_key order by rowid desc limit 1) union \
-        select key_id from credential union select key_id from suppression";
+        select key_id from credential union select key_id from suppression union \
+        select key_id from oauth_client union select key_id from push_channel";
     let needed = sqlx::query(NEEDED).fetch_all(&mut *conn).await.map_err(database)?;
     for row in &needed {
         let id = row.text(0)?;

@@ -5,6 +5,7 @@
 //! dropped where it stands, as if the process had been killed: what the store holds and what the provider did stay,
 //! everything in memory is gone. [`sweep`] does this for every point there is.
 
+mod doors;
 mod sink;
 mod store;
 mod sweep;

@@ -19,8 +19,8 @@ use super::Crash;
 /// A store with a crash point before and after each call that changes it. What only reads has none: dying there is dying
 /// before whatever comes next.
 pub struct CrashStore {
-    inner: Arc<dyn Store>,
-    crash: Crash,
+    pub(super) inner: Arc<dyn Store>,
+    pub(super) crash: Crash,
 }
 
 impl CrashStore {

@@ -9,6 +9,7 @@ mod plans;
 mod random;
 mod random_reads;
 mod seen;
+mod sign_ins;
 mod waiting;
 
 use std::{fmt, future::ready, sync::Arc};
@@ -43,6 +44,8 @@ pub async fn store_suite<H: StoreHarness>(fresh: impl Fn() -> H, n_seeds: u64) {
         connections: a_connection_is_stored_by_revision, connections_come_in_order_of_their_scope,
             a_grant_is_swapped_by_generation, one_of_many_swaps_wins, counters_stay_within_their_limit,
             a_digest_is_claimed_once;
+        sign_ins: an_organizations_own_client_is_its_own, a_sign_in_is_used_once, sign_ins_that_lapsed_are_forgotten,
+            a_channel_has_its_place_alone, channels_are_found_by_their_id, marks_are_one_until_they_are_read;
         leases: a_lease_keeps_others_out_until_it_is_given_back, a_lease_that_is_over_is_taken_over_and_refused,
             one_of_many_acquirers_wins, every_write_of_a_run_needs_its_lease;
         links: a_link_is_opened_once, a_link_that_is_gone_is_opened_again, a_refused_commit_leaves_nothing,

@@ -1,6 +1,7 @@
 //! A store in memory: for tests, the simulator, and hosts that want to try things out.
 
 mod apply;
+mod channels;
 mod grants;
 mod history;
 mod plan;

@@ -14,6 +14,7 @@ use super::super::{
     CallRow, ConnectionRow, Item, LeaseInfo, Link, OutcomeRow, PartState, PlannedOp, Question, ReadyPart, RunRow, Seen,
     StoredCursor, Suppression,
 };
+use super::channels::Doors;
 
 /// What a feed shows, in the order in which it is read.
 pub(super) type SeenKey = (ResourceName, RemoteId, Option<ContainerId>);
@@ -28,6 +29,7 @@ pub(super) struct State {
     pub(super) suppressions: BTreeMap<(OrganizationId, Channel, [u8; 32]), Suppression>,
     pub(super) digests: BTreeSet<(OrganizationId, String)>,
     pub(super) n_outcomes: u64,
+    pub(super) doors: Doors,
 }
 
 #[derive(Debug, Clone, Default)]
