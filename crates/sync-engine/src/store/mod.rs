@@ -247,7 +247,7 @@ pub trait Store: Grants + Counters + SignIns + PushChannels + fmt::Debug + Send 
     /// How many parts of these operations are not done, one answer per operation, in order; 0 for one that is not there.
     async fn open_parts(&self, scope: &Scope, run: &RunId, seqs: &[u64]) -> Result<Vec<u32>>;
 
-    /// How many calls a plan costs: by resource, stage and group, parts divided by the group's maximum, rounded up.
+    /// How many calls a plan costs: by resource, stage, group and maximum, parts divided by the maximum, rounded up.
     async fn plan_calls(&self, scope: &Scope, run: &RunId) -> Result<u64>;
 
     // ---- calls, cursors, items ------------------------------------------------------------------------------------

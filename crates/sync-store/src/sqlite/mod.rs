@@ -13,6 +13,7 @@ mod packed;
 mod parts_batch;
 mod plan;
 mod plan_parts;
+mod plan_spec;
 mod plan_write;
 mod port;
 mod questions;

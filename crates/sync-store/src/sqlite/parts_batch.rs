@@ -42,7 +42,7 @@ impl Parts {
                 let Some((_, states)) = rows.range_mut(..=seq).next_back() else { continue };
                 match mark {
                     Mark::Drop => {
-                        states.0.retain(|(own, _)| *own != seq);
+                        states.retain(|own, _| own != seq);
                         dropped.push(seq);
                     }
                     Mark::Part(Some(part_idx), state) => {
@@ -92,7 +92,7 @@ pub(super) async fn load(conn: &mut SqliteConnection, run: i64, seqs: &[u64]) ->
 /// Writes a row back; one without operations goes.
 pub(super) async fn store(conn: &mut SqliteConnection, run: i64, first_seq: u64, states: &States) -> Result<()> {
     let id = plan_id(run, first_seq);
-    let query = if states.0.is_empty() {
+    let query = if states.is_empty() {
         sqlx::query("delete from plan_states where id = $1").bind(id)
     } else {
         sqlx::query("update plan_states set body = $2 where id = $1").bind(id).bind(states.pack(first_seq)?)

@@ -2,15 +2,20 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sqlx::{Sqlite, SqliteConnection, query::Query, sqlite::SqliteArguments};
+use sqlx::{
+    Sqlite, SqliteConnection,
+    query::Query,
+    sqlite::{SqliteArguments, SqliteRow},
+};
 use sync_core::{Hash, LocalId, ResourceName, Result, RunId, Scope};
-use sync_engine::{PartState, PlannedOp, PlannedPart, PlannedRow};
+use sync_engine::{PartState, PlannedOp, PlannedRow};
 
 use super::{
     MAX_SEQ, SqliteStore,
-    packed::{MAX_OPERATIONS, States},
+    packed::{MAX_OPERATIONS, Packed, States},
     plan_id, plan_seq,
-    sql::{Columns, from_int, from_json, to_int, to_json},
+    plan_spec::{self, OwnGroups, is_own},
+    sql::{Columns, from_json, to_int, to_json},
 };
 use crate::error::{corrupt, database};
 
@@ -41,20 +46,16 @@ pub(super) async fn run_number(conn: &mut SqliteConnection, scope: &Scope, run: 
     row.map(|row| row.int(0)).transpose()
 }
 
-/// What the parts of a run are made of, by number.
-pub(super) async fn specs(conn: &mut SqliteConnection, run: i64) -> Result<HashMap<u16, (ResourceName, PlannedPart)>> {
-    let query = sqlx::query("select id, resource, body from plan_spec where run_id = $1").bind(run);
-    let mut specs = HashMap::new();
-    for row in query.fetch_all(conn).await.map_err(database)? {
-        specs.insert(from_int("part", row.int(0)?)?, (row.text(1)?.into(), from_json("part", row.text(2)?)?));
-    }
-    Ok(specs)
+/// An operation with what is stored of it, but for its parts.
+pub(super) struct Stored {
+    pub(super) op: PlannedOp,
+    pub(super) own: OwnGroups,
 }
 
-/// Operations with all that is stored of them, by number.
-pub(super) async fn operations(conn: &mut SqliteConnection, run: i64, seqs: &[u64]) -> Result<HashMap<u64, PlannedOp>> {
-    const OPERATIONS: &str = "select o.id, o.digest, o.natural_key, o.hash, b.operation from json_each($2) e \
-        cross join plan_op o cross join plan_body b where o.id = $1 + e.value and b.id = o.id";
+/// Operations by number.
+pub(super) async fn operations(conn: &mut SqliteConnection, run: i64, seqs: &[u64]) -> Result<HashMap<u64, Stored>> {
+    const OPERATIONS: &str = "select o.id, o.digest, o.natural_key, o.hash, b.operation, b.call_groups \
+        from json_each($2) e cross join plan_op o cross join plan_body b where o.id = $1 + e.value and b.id = o.id";
     let query = sqlx::query(OPERATIONS).bind(plan_id(run, 0)).bind(to_json(&seqs)?);
     let mut operations = HashMap::with_capacity(seqs.len());
     for row in query.fetch_all(conn).await.map_err(database)? {
@@ -68,7 +69,7 @@ pub(super) async fn operations(conn: &mut SqliteConnection, run: i64, seqs: &[u6
             hash,
             parts: Vec::new(),
         };
-        operations.insert(seq, op);
+        operations.insert(seq, Stored { op, own: OwnGroups::parse(row.opt_text(5)?)? });
     }
     Ok(operations)
 }
@@ -88,7 +89,7 @@ pub(super) async fn states_after(
     let query = sqlx::query(PAGE).bind(plan_id(run, 0)).bind(place).bind(plan_id(run, MAX_SEQ)).bind(n_rows);
     let rows = query.fetch_all(conn).await.map_err(database)?;
     let Some(last) = rows.last() else { return Ok(None) };
-    let states = |row: &sqlx::sqlite::SqliteRow| {
+    let states = |row: &SqliteRow| {
         let first_seq = plan_seq(run, row.int(0)?)?;
         Ok((first_seq, States::unpack(first_seq, row.bytes(2)?)?))
     };
@@ -106,23 +107,23 @@ impl SqliteStore {
         // One snapshot for all.
         let mut tx = self.readers().begin().await.map_err(database)?;
         let Some(run) = run_number(&mut tx, scope, run).await? else { return Ok(Vec::new()) };
-        let specs = specs(&mut tx, run).await?;
-        let mut page: Vec<(u64, Vec<super::packed::Packed>)> = Vec::new();
+        let mut page: Vec<(u64, Vec<Packed>)> = Vec::new();
         let (mut place, n_rows) = (Some(after), to_int(limit / MAX_OPERATIONS + 2));
         while page.len() < limit {
             let Some((rows, next)) = states_after(&mut tx, run, place, n_rows).await? else { break };
             place = next;
-            page.extend(rows.into_iter().flat_map(|(_, states)| states.0).filter(|(seq, _)| *seq > after));
+            let later = rows.iter().flat_map(|(_, states)| states.iter()).filter(|(seq, _)| *seq > after);
+            page.extend(later.map(|(seq, parts)| (seq, parts.to_vec())));
         }
         page.truncate(limit);
         let seqs: Vec<u64> = page.iter().map(|(seq, _)| *seq).collect();
         let mut operations = operations(&mut tx, run, &seqs).await?;
-        let row = |(seq, parts): (u64, Vec<super::packed::Packed>)| {
-            let mut planned = operations.remove(&seq).ok_or_else(|| corrupt("plan"))?;
-            for part in &parts {
-                let (_, spec) = specs.get(&part.spec).ok_or_else(|| corrupt("part"))?;
-                planned.parts.push(spec.clone());
-            }
+        let used = page.iter().flat_map(|(_, parts)| parts).map(|part| part.spec).collect();
+        let specs = plan_spec::some(&mut tx, run, &used).await?;
+        let row = |(seq, parts): (u64, Vec<Packed>)| {
+            let Stored { op: mut planned, own } = operations.remove(&seq).ok_or_else(|| corrupt("plan"))?;
+            let planned_parts = parts.iter().enumerate().map(|(part_idx, part)| own.part(&specs, *part, part_idx));
+            planned.parts = planned_parts.collect::<Result<_>>()?;
             Ok(PlannedRow { planned, states: parts.into_iter().map(|part| part.state).collect() })
         };
         page.into_iter().map(row).collect()
@@ -205,7 +206,7 @@ impl SqliteStore {
     ) -> Result<Vec<u8>> {
         let mut tx = self.readers().begin().await.map_err(database)?;
         let Some(run) = run_number(&mut tx, scope, run).await? else { return Ok(Vec::new()) };
-        let stages: HashMap<u16, u8> = specs(&mut tx, run)
+        let stages: HashMap<u16, u8> = plan_spec::all(&mut tx, run)
             .await?
             .into_iter()
             .filter(|(_, (of, _))| of == resource)
@@ -216,7 +217,7 @@ impl SqliteStore {
         while found.len() < all.len() {
             let Some((rows, next)) = states_after(&mut tx, run, place, 50).await? else { break };
             place = next;
-            let parts = rows.iter().flat_map(|(_, states)| &states.0).flat_map(|(_, parts)| parts);
+            let parts = rows.iter().flat_map(|(_, states)| states.iter()).flat_map(|(_, parts)| parts);
             let ready = parts.filter(|part| part.state == PartState::Ready);
             found.extend(ready.filter_map(|part| stages.get(&part.spec)));
         }
@@ -228,21 +229,45 @@ impl SqliteStore {
     pub(super) async fn calls_of_plan(&self, scope: &Scope, run: &RunId) -> Result<u64> {
         let mut tx = self.readers().begin().await.map_err(database)?;
         let Some(run) = run_number(&mut tx, scope, run).await? else { return Ok(0) };
-        let specs = specs(&mut tx, run).await?;
+        let specs = plan_spec::all(&mut tx, run).await?;
         let (mut n_parts, mut place): (HashMap<u16, u64>, _) = (HashMap::new(), None);
+        // Groups that were too many to have numbers, with their specs.
+        let mut others: HashMap<(u16, String), u64> = HashMap::new();
+        let is_other = |part: &Packed| specs.get(&part.spec).is_some_and(|(_, spec)| is_own(spec) && spec.max > 1);
         loop {
             let Some((rows, next)) = states_after(&mut tx, run, place, 50).await? else { break };
             place = next;
-            for part in rows.iter().flat_map(|(_, states)| &states.0).flat_map(|(_, parts)| parts) {
+            let operations = || rows.iter().flat_map(|(_, states)| states.iter());
+            for part in operations().flat_map(|(_, parts)| parts).filter(|part| !is_other(part)) {
                 *n_parts.entry(part.spec).or_default() += 1;
             }
+            let seqs: Vec<u64> = operations().filter(|(_, parts)| parts.iter().any(is_other)).map(|(seq, _)| seq).collect();
+            let own = own_groups(&mut tx, run, &seqs).await?;
+            for (seq, parts) in operations() {
+                let Some(own) = own.get(&seq) else { continue };
+                for (part_idx, part) in parts.iter().enumerate().filter(|(_, part)| is_other(part)) {
+                    *others.entry((part.spec, own.part(&specs, *part, part_idx)?.group)).or_default() += 1;
+                }
+            }
         }
-        let mut groups: HashMap<(&ResourceName, u8, &str), (u64, u32)> = HashMap::new();
-        for (spec, n_parts) in n_parts {
+        let n_parts = n_parts.iter().map(|(spec, n_parts)| (*spec, None, *n_parts));
+        let others = others.iter().map(|((spec, group), n_parts)| (*spec, Some(group), *n_parts));
+        let mut groups: HashMap<(&ResourceName, u8, &str, u32), u64> = HashMap::new();
+        for (spec, group, n_parts) in n_parts.chain(others) {
             let (resource, part) = specs.get(&spec).ok_or_else(|| corrupt("part"))?;
-            let group = groups.entry((resource, part.stage, &part.group)).or_insert((0, part.max));
-            *group = (group.0 + n_parts, group.1.min(part.max));
+            *groups.entry((resource, part.stage, group.unwrap_or(&part.group), part.max)).or_default() += n_parts;
         }
-        Ok(groups.into_values().map(|(n_parts, max)| n_parts.div_ceil(u64::from(max.max(1)))).sum())
+        Ok(groups.into_iter().map(|((.., max), n_parts)| n_parts.div_ceil(u64::from(max.max(1)))).sum())
     }
+}
+
+/// The groups that are operations' own.
+async fn own_groups(conn: &mut SqliteConnection, run: i64, seqs: &[u64]) -> Result<HashMap<u64, OwnGroups>> {
+    const OWN: &str = "select b.id, b.call_groups from json_each($2) e cross join plan_body b where b.id = $1 + e.value";
+    if seqs.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let query = sqlx::query(OWN).bind(plan_id(run, 0)).bind(to_json(&seqs)?);
+    let own = |row: &SqliteRow| Ok((plan_seq(run, row.int(0)?)?, OwnGroups::parse(row.opt_text(1)?)?));
+    query.fetch_all(conn).await.map_err(database)?.iter().map(own).collect()
 }

@@ -10,7 +10,8 @@ use super::{
     SqliteStore,
     packed::{Packed, States, unpack_members},
     parts_batch::load,
-    plan::{operations, run_number, specs},
+    plan::{operations, run_number},
+    plan_spec,
     sql::{Columns, from_int, to_int},
 };
 use crate::error::{corrupt, database};
@@ -29,7 +30,7 @@ impl SqliteStore {
         // One snapshot for all.
         let mut tx = self.readers().begin().await.map_err(database)?;
         let Some(run) = run_number(&mut tx, scope, run).await? else { return Ok(Vec::new()) };
-        let mut groups = Groups { run, resource, stage, place: None };
+        let mut groups = Groups { run, resource, stage, place: None, n_rows: FEW_ROWS };
         let after = after.map(|(group, seq, part_idx)| (group.to_owned(), seq, part_idx));
         let mut known = Known::default();
         let mut page = Vec::new();
@@ -38,14 +39,18 @@ impl SqliteStore {
             if rows.is_empty() {
                 break;
             }
-            for (group, members) in rows {
-                let members = members.into_iter().map(|(seq, part_idx)| (group.clone(), seq, part_idx));
-                let members: Vec<Place> = members.filter(|place| after.as_ref().is_none_or(|after| place > after)).collect();
-                known.load(&mut tx, run, members.iter().map(|(_, seq, _)| *seq)).await?;
-                let is_ready = |(_, seq, part_idx): &Place| {
+            let places = rows.into_iter().flat_map(|(group, members)| {
+                let is_first = after.as_ref().is_some_and(|(last, ..)| *last == group);
+                let after = after.as_ref().filter(|_| is_first).map(|(_, seq, part_idx)| (*seq, *part_idx));
+                members.into_iter().filter(move |place| after.is_none_or(|after| *place > after))
+            });
+            let places: Vec<(u64, u32)> = places.collect();
+            for places in places.chunks(limit.clamp(1, MANY_MEMBERS)) {
+                known.load(&mut tx, run, places.iter().map(|(seq, _)| *seq)).await?;
+                let is_ready = |(seq, part_idx): &&(u64, u32)| {
                     known.part(*seq, *part_idx).is_some_and(|part| part.state == PartState::Ready)
                 };
-                page.extend(members.into_iter().filter(is_ready).map(|(_, seq, part_idx)| (seq, part_idx)));
+                page.extend(places.iter().filter(is_ready));
                 if page.len() >= limit {
                     break;
                 }
@@ -73,12 +78,19 @@ impl SqliteStore {
     }
 }
 
-/// Reads the groups of a stage in order, a few rows at a time.
+/// How many rows of groups are read at once: few while they hold many parts each, more where they hold one.
+const FEW_ROWS: i64 = 16;
+const MANY_ROWS: i64 = 512;
+/// How many parts are looked at before the page is counted again.
+const MANY_MEMBERS: usize = 1_024;
+
+/// Reads the groups of a stage in order, some rows at a time.
 struct Groups<'a> {
     run: i64,
     resource: &'a ResourceName,
     stage: u8,
     place: Option<(String, i64)>,
+    n_rows: i64,
 }
 
 impl Groups<'_> {
@@ -86,9 +98,9 @@ impl Groups<'_> {
     async fn next(&mut self, conn: &mut SqliteConnection, after: Option<&Place>) -> Result<Vec<(String, Vec<(u64, u32)>)>> {
         const FROM: &str = "select call_group, first_seq, body from plan_group where run_id = $1 and resource = $2 \
             and stage = $3 and call_group >= $4 and (call_group > $4 or last_seq >= $5) \
-            order by call_group, first_seq limit 16";
+            order by call_group, first_seq limit $6";
         const NEXT: &str = "select call_group, first_seq, body from plan_group where run_id = $1 and resource = $2 \
-            and stage = $3 and (call_group, first_seq) > ($4, $5) order by call_group, first_seq limit 16";
+            and stage = $3 and (call_group, first_seq) > ($4, $5) order by call_group, first_seq limit $6";
         let query = match &self.place {
             Some(_) => sqlx::query(NEXT),
             None => sqlx::query(FROM),
@@ -100,12 +112,14 @@ impl Groups<'_> {
             (None, None) => query.bind("").bind(-1),
         };
         let mut rows = Vec::new();
-        for row in query.fetch_all(conn).await.map_err(database)? {
+        for row in query.bind(self.n_rows).fetch_all(conn).await.map_err(database)? {
             let (group, first_seq) = (row.text(0)?.to_owned(), row.int(1)?);
             let members = unpack_members(from_int("plan", first_seq)?, row.bytes(2)?)?;
             self.place = Some((group.clone(), first_seq));
             rows.push((group, members));
         }
+        let n_members: usize = rows.iter().map(|(_, members)| members.len()).sum();
+        self.n_rows = if n_members <= 4 * rows.len() { MANY_ROWS } else { FEW_ROWS };
         Ok(rows)
     }
 }
@@ -151,23 +165,25 @@ async fn with_operations(
     seqs.dedup();
     let mut n_wanted: HashMap<u64, usize> = HashMap::with_capacity(seqs.len());
     there.iter().for_each(|(seq, _)| *n_wanted.entry(*seq).or_default() += 1);
-    let specs = specs(conn, run).await?;
+    let used = there.iter().filter_map(|(seq, part_idx)| known.part(*seq, *part_idx)).map(|part| part.spec);
+    let specs = plan_spec::some(conn, run, &used.collect()).await?;
     let mut operations = operations(conn, run, &seqs).await?;
     let mut ready = |(seq, part_idx): (u64, u32)| {
         let parts = known.parts(seq).unwrap_or_default();
-        let spec = parts.get(part_idx as usize).and_then(|part| specs.get(&part.spec));
-        let (_, part) = spec.ok_or_else(|| corrupt("part"))?;
+        let packed = *parts.get(part_idx as usize).ok_or_else(|| corrupt("part"))?;
         // The operation is handed on with its last part, and copied before.
         let n_left = n_wanted.get_mut(&seq).ok_or_else(|| corrupt("plan"))?;
         *n_left -= 1;
-        let op = if *n_left == 0 { operations.remove(&seq) } else { operations.get(&seq).cloned() };
+        let stored = operations.get(&seq).ok_or_else(|| corrupt("plan"))?;
+        let part = stored.own.part(&specs, packed, part_idx as usize)?;
+        let op = if *n_left == 0 { operations.remove(&seq).map(|stored| stored.op) } else { Some(stored.op.clone()) };
         let op = op.ok_or_else(|| corrupt("plan"))?;
         Ok(ReadyPart {
             seq,
             part_idx,
             n_open: n_open(parts)?,
             n_parts: u32::try_from(parts.len()).map_err(|_| corrupt("part"))?,
-            part: part.clone(),
+            part,
             operation: op.operation,
             key: op.key,
             hash: op.hash,

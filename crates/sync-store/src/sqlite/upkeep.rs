@@ -159,10 +159,10 @@ async fn prune_plans(conn: &mut SqliteConnection, before_ms: i64, limit: i64) ->
             place = next;
             for (first_seq, mut states) in rows {
                 let mut gone = Vec::new();
-                states.0.retain(|(seq, parts)| {
+                states.retain(|seq, parts| {
                     let stays = n_left == gone.len() || parts.iter().any(|part| part.state == PartState::Sent);
                     if !stays {
-                        gone.push(*seq);
+                        gone.push(seq);
                     }
                     stays
                 });
@@ -208,7 +208,7 @@ impl Forgotten<'_> {
             for (first_seq, mut states) in load(conn, run, &[seq]).await? {
                 let is_sent = |part: &Packed| part.state == PartState::Sent;
                 if states.parts(seq).is_some_and(|parts| !parts.iter().any(is_sent)) {
-                    states.0.retain(|(own, _)| *own != seq);
+                    states.retain(|own, _| own != seq);
                     store(conn, run, first_seq, &states).await?;
                     n_operations += delete_operations(conn, run, &[seq]).await?;
                 }

@@ -170,4 +170,15 @@ pub(super) async fn calls_are_counted_by_group(harness: &impl StoreHarness) {
     store.append_plan(&lease, &RUN, three()).await.must("append");
     // Three members by twos, one call for each tag.
     assert_eq!(store.plan_calls(&SCOPE(), &RUN).await.must("calls"), 4);
+    let own = |seq: u64| planned(seq, &seq.to_string(), vec![part(0, "members", 2), part(1, &format!("tags:{seq}"), 1)]);
+    store.append_plan(&lease, &RUN, (6..=9).map(own).collect()).await.must("append");
+    commit(&*store, &lease, vec![Change::DropOperation { run: RUN, seq: 9 }]).await;
+    // Six members now, and three calls of one part.
+    assert_eq!(store.plan_calls(&SCOPE(), &RUN).await.must("calls"), 3 + 2 + 3);
+    let ready = store.ready_parts(&SCOPE(), &RUN, &CONTACTS, 1, Some(("tag:b", 1, 1)), 9).await.must("parts");
+    assert_eq!(places(&ready), [("tag:b", 2, 2), ("tags:6", 6, 1), ("tags:7", 7, 1), ("tags:8", 8, 1)]);
+    let page = store.plan_page(&SCOPE(), &RUN, 6, 1).await.must("plan");
+    assert_eq!(page.into_iter().map(|row| row.planned).collect::<Vec<_>>(), [own(7)]);
+    let sent = store.parts(&SCOPE(), &RUN, &[(8, 1), (8, 0)]).await.must("parts");
+    assert_eq!(places(&sent), [("tags:8", 8, 1), ("members", 8, 0)]);
 }

@@ -217,8 +217,8 @@ impl Dice {
             let parts: Vec<PlannedPart> = (0..self.0.below(4))
                 .map(|_| {
                     let stage = u8::try_from(self.0.below(2)).must("a stage");
-                    let group = *self.of(&["members", "tag:a", "tag:b"]);
-                    part(stage, group, 2)
+                    let (group, max) = *self.of(&[("members", 2), ("tag:a", 2), ("tag:b", 2), ("tags:1", 1), ("tags:2", 1)]);
+                    part(stage, group, max)
                 })
                 .collect();
             let mut op = PlannedOp { key: self.key(), ..planned(*last_seq, self.local().as_str(), parts) };

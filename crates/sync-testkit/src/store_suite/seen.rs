@@ -13,7 +13,9 @@ async fn by_remote(store: &dyn Store, container: Option<&ContainerId>, of: &[&st
     store.seen_by_remote(&SCOPE(), &RUN, &CONTACTS, container, &ids(of)).await.must("seen")
 }
 
-async fn gone(store: &dyn Store) -> Vec<(RemoteId, Option<ContainerId>)> {
+type Mark = (RemoteId, Option<ContainerId>);
+
+async fn gone(store: &dyn Store) -> Vec<Mark> {
     store.gone_page(&SCOPE(), &RUN, &CONTACTS, None, 9).await.must("gone")
 }
 
@@ -81,8 +83,7 @@ pub(super) async fn gone_records_come_in_pages(harness: &impl StoreHarness) {
     append(&CONTACTS, None, &["r2"]).await;
     append(&INVOICES, None, &["r0"]).await;
     let store = harness.open().await;
-    let (mut all, mut after): (Vec<(RemoteId, Option<ContainerId>)>, Option<(RemoteId, Option<ContainerId>)>) =
-        Default::default();
+    let (mut all, mut after): (Vec<Mark>, Option<Mark>) = Default::default();
     loop {
         let place = after.as_ref().map(|(id, container)| (id, container.as_ref()));
         let page = store.gone_page(&SCOPE(), &RUN, &CONTACTS, place, 2).await.must("gone");

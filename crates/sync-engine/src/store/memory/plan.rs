@@ -78,14 +78,14 @@ impl Plan {
     }
 
     pub(super) fn calls(&self) -> u64 {
-        let mut groups: HashMap<(&ResourceName, u8, &str), (u64, u32)> = HashMap::new();
+        let mut groups: HashMap<(&ResourceName, u8, &str, u32), u64> = HashMap::new();
         for planned in self.operations.values() {
             for part in &planned.op.parts {
-                let group = groups.entry((&planned.op.operation.resource, part.stage, &part.group)).or_insert((0, part.max));
-                *group = (group.0 + 1, group.1.min(part.max));
+                let group = (&planned.op.operation.resource, part.stage, part.group.as_str(), part.max);
+                *groups.entry(group).or_default() += 1;
             }
         }
-        groups.into_values().map(|(n_parts, max)| n_parts.div_ceil(u64::from(max.max(1)))).sum()
+        groups.into_iter().map(|((.., max), n_parts)| n_parts.div_ceil(u64::from(max.max(1)))).sum()
     }
 }
 
