@@ -22,6 +22,9 @@ pub trait Double: Send {
     /// An answer with this status in the provider's own error shape, for injected faults.
     fn failure(&self, status: StatusCode) -> Response<Bytes>;
 
+    /// Takes what the provider itself wants to send, such as notifications to channels.
+    fn outbound(&mut self) -> Vec<Request<Bytes>>;
+
     /// Everything it holds.
     fn state(&self) -> Value;
 

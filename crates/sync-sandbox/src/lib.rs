@@ -17,6 +17,14 @@
 //! # Ok::<(), sync_sandbox::FaultError>(())
 //! ```
 //!
+//! Each double has all paths of its provider at the root, whatever the host: base URLs on loopback are those of
+//! `serve`'s address. Mailchimp: `api` = `http://127.0.0.1:PORT/3.0`, `login` = `http://127.0.0.1:PORT`. Google Calendar:
+//! `api`, `accounts` and `token` are all `http://127.0.0.1:PORT` (paths `/calendar/v3/…`, `/batch/calendar/v3`,
+//! `/o/oauth2/v2/auth`, `/token`, `/revoke`).
+//!
+//! What a provider sends by itself (notifications to channels) waits in [`Sandbox::take_outbound`] for a test to deliver;
+//! [`serve`] delivers it over HTTP, to addresses on loopback only.
+//!
 //! # Control interface
 //!
 //! Paths under `/_sandbox/` are the sandbox's own. They need no key, have no latency, meet no fault and are not logged.
@@ -34,6 +42,7 @@ mod clock;
 mod control;
 mod double;
 mod fault;
+mod google;
 mod in_process;
 mod log;
 mod mailchimp;
@@ -41,9 +50,14 @@ mod mask;
 mod rng;
 mod sandbox;
 mod serve;
+mod web;
 
 pub use double::Double;
 pub use fault::{Fault, FaultError, FaultKind, RetryAfter};
+pub use google::{
+    CalendarSeed, ConsentSeed, Google, GoogleClientSeed, GoogleQuirks, GoogleQuotas, GoogleSeed, GoogleTokenSeed,
+    GoogleUserSeed, Revival,
+};
 pub use in_process::InProcess;
 pub use mailchimp::{
     AccountSeed, AudienceSeed, BatchTags, Mailchimp, MailchimpSeed, MemberSeed, MergeFieldSeed, OAuthClientSeed, Quirks,

@@ -215,6 +215,11 @@ impl Sandbox {
         self.now_and_inner(|inner, now| inner.double.act(action, now))
     }
 
+    /// Takes what the provider wants to send by itself, such as notifications to channels, for the caller to deliver.
+    pub fn take_outbound(&self) -> Vec<Request<Bytes>> {
+        self.now_and_inner(|inner, _| inner.double.outbound())
+    }
+
     /// Calls by operation and, when asked for, the latest requests.
     pub fn log(&self, entries: bool) -> Value {
         let mut log = serde_json::to_value(&self.lock().log).unwrap_or_default();

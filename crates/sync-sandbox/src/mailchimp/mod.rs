@@ -41,7 +41,7 @@ use self::{
     oauth::OAuth,
     problem::Problem,
 };
-use crate::Double;
+use crate::{Double, web};
 
 /// One Mailchimp account.
 ///
@@ -236,7 +236,7 @@ impl Mailchimp {
             _ => false,
         };
         // A host of another data centre does not know the key.
-        let is_right_host = oauth::host(request)
+        let is_right_host = web::host(request)
             .and_then(|host| host.strip_suffix(".api.mailchimp.com"))
             .is_none_or(|data_center| data_center == self.seed.account.data_center);
         if is_known && is_right_host { Ok(()) } else { Err(denied()) }
@@ -244,7 +244,7 @@ impl Mailchimp {
 
     fn call(&mut self, request: &Request<Bytes>, name: &str, ids: &[String]) -> Result<Response<Bytes>, Problem> {
         // Source: the same page, 426. A sandbox on loopback has no TLS.
-        if request.uri().scheme_str() == Some("http") && !oauth::is_loopback(request) {
+        if request.uri().scheme_str() == Some("http") && !web::is_loopback(request) {
             return Err(Problem::of_status(StatusCode::UPGRADE_REQUIRED));
         }
         self.is_signed_in(request)?;
@@ -414,6 +414,11 @@ impl Double for Mailchimp {
 
     fn failure(&self, status: StatusCode) -> Response<Bytes> {
         Problem::of_status(status).response(0)
+    }
+
+    /// Webhooks are kept, not called.
+    fn outbound(&mut self) -> Vec<Request<Bytes>> {
+        Vec::new()
     }
 
     fn state(&self) -> Value {

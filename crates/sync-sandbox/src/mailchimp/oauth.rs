@@ -6,10 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use serde_json::json;
-use url::{Host, Url, form_urlencoded};
+use url::Url;
 
 use super::seed::{AccountSeed, OAuthClientSeed};
-use crate::answer;
+use crate::{
+    answer,
+    web::{Form, escape, form, host, is_loopback, is_loopback_url},
+};
 
 #[derive(Debug, Default)]
 pub(super) struct OAuth {
@@ -18,12 +21,6 @@ pub(super) struct OAuth {
     codes: BTreeMap<String, (String, String)>,
     pub(super) tokens: BTreeSet<String>,
     n_given: u64,
-}
-
-type Form = BTreeMap<String, String>;
-
-fn form(text: &[u8]) -> Form {
-    form_urlencoded::parse(text).into_owned().collect()
 }
 
 impl OAuth {
@@ -39,14 +36,8 @@ impl OAuth {
         }
         let client = self.clients.iter().find(|client| client.id == of("client_id")).ok_or("no app has this client_id")?;
         let back = Url::parse(of("redirect_uri")).map_err(|_| "redirect_uri is no address".to_owned())?;
-        let is_loopback = match back.host() {
-            Some(Host::Domain(name)) => name == "localhost",
-            Some(Host::Ipv4(address)) => address.is_loopback(),
-            Some(Host::Ipv6(address)) => address.is_loopback(),
-            None => false,
-        };
         let is_known = if client.redirect_uris.is_empty() {
-            is_loopback
+            is_loopback_url(&back)
         } else {
             client.redirect_uris.iter().any(|uri| uri == of("redirect_uri"))
         };
@@ -154,23 +145,7 @@ impl OAuth {
     }
 }
 
-/// The host that was asked.
-pub(super) fn host(request: &Request<Bytes>) -> Option<&str> {
-    let named = request.headers().get(header::HOST).and_then(|value| value.to_str().ok());
-    request.uri().authority().map(http::uri::Authority::as_str).or(named)
-}
-
-/// Whether the sandbox is served on loopback.
-pub(super) fn is_loopback(request: &Request<Bytes>) -> bool {
-    let host = host(request).unwrap_or_default();
-    ["localhost", "127.", "[::1]"].iter().any(|start| host.starts_with(start))
-}
-
 /// `http://127.0.0.1:8080` where the sandbox is served on loopback, so that the API's address leads back to it.
 fn loopback_origin(request: &Request<Bytes>) -> Option<String> {
     host(request).filter(|_| is_loopback(request)).map(|host| format!("http://{host}"))
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
