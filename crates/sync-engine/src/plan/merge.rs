@@ -198,7 +198,11 @@ fn sets(
     let set = |value: Option<&Value>| value.and_then(Value::as_set).cloned().unwrap_or_else(|| none.clone());
     let (ours, agreed_here, theirs, agreed_there) = (set(ours), set(agreed_here), set(theirs), set(agreed_there));
     let there = SetChange {
-        add: ours.iter().filter(|one| !agreed_here.contains(*one) && !(is_seen && theirs.contains(*one))).cloned().collect(),
+        add: ours
+            .iter()
+            .filter(|one| !agreed_here.contains(*one) && (!is_seen || !theirs.contains(*one)))
+            .cloned()
+            .collect(),
         remove: agreed_here.difference(&ours).filter(|one| !is_seen || theirs.contains(*one)).cloned().collect(),
     };
     if !there.add.is_empty() || !there.remove.is_empty() {

@@ -302,7 +302,7 @@ impl ReadyPart {
     }
 
     /// True when a part of its operation is done.
-    fn is_begun(&self) -> bool {
+    pub(crate) fn is_begun(&self) -> bool {
         self.n_open < self.n_parts
     }
 }

@@ -10,6 +10,7 @@ mod halt;
 mod here;
 mod local;
 mod observe;
+mod only;
 mod planner;
 mod questions;
 mod recover;
@@ -207,6 +208,10 @@ async fn steps(s: &Session<'_>, end: &mut End) -> Result<(), Halt> {
     if !end.passed.as_ref().is_some_and(|passed| passed.apply) {
         return Ok(());
     }
+    let total = match &s.input.options.only {
+        Some(filter) => only::keep_only(s, filter).await?,
+        None => total,
+    };
     let in_use = total > 0 || !gate::needs_approval(&s.input);
     if total > 0 {
         s.commit(gate::approved(s).await?.into_iter().collect()).await?;

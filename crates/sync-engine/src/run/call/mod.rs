@@ -137,7 +137,9 @@ async fn transmit(s: &Session<'_>, batch: Batch<'_>, row: CallRow, mut sent: Sen
         .map(|((part, link), fresh)| {
             let base = link.as_ref().and_then(|link| link.base.as_ref()).and_then(|base| base.version.clone());
             let before = part.operation.before.as_ref().and_then(|before| before.version.clone());
-            fresh.as_ref().and_then(|fresh| fresh.version.clone()).or(base).or(before)
+            // What it was decided on; once a part of it was done, what that left there.
+            let known = if part.is_begun() { base.or(before) } else { before.or(base) };
+            fresh.as_ref().and_then(|fresh| fresh.version.clone()).or(known)
         })
         .collect();
     let refs: Vec<PartRef<'_>> = batch

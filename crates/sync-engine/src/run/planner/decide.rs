@@ -139,7 +139,13 @@ impl Planner<'_, '_> {
                 }
             }
             Decision::Ask(asked) => {
-                let changes = questions::two_sided(s, self.ask, &candidate, &asked).await?;
+                let mut changes = questions::two_sided(s, self.ask, &candidate, &asked).await?;
+                // That the two belong together is known by now, whatever becomes of the fields.
+                if let RemoteSide::Seen(seen) = &candidate.remote
+                    && candidate.link.as_ref().is_none_or(|link| link.remote.is_none())
+                {
+                    changes.push(Change::PutLink(self.bare_link(&candidate, seen)));
+                }
                 self.push(changes);
             }
             Decision::Write(operation) => self.operation(&candidate, *operation).await?,
@@ -223,8 +229,21 @@ impl Planner<'_, '_> {
             self.heal(candidate, operation.fields, &operation.open);
             return Ok(());
         }
-        if operation.here.is_some() {
+        if let Some(here) = &operation.here {
             s.writing()?;
+            // The host has said no to exactly this, and nobody has answered yet.
+            let refused = questions::refused_id(s, self.ask, &operation.local, &here.fields);
+            let is_standing = candidate.item.as_ref().is_some_and(|item| item.question.as_ref() == Some(&refused));
+            if is_standing && candidate.answer.is_none() {
+                return Ok(());
+            }
+        }
+        // Known to be gone, so that it can be made again: two creates for one record can't be written down.
+        if operation.verb == Verb::Create
+            && operation.here.is_none()
+            && let Some(link) = candidate.link.clone().filter(|link| link.state == LinkState::Live)
+        {
+            self.push(vec![Change::PutLink(crate::Link { state: LinkState::Gone, ..link })]);
         }
         self.seq += 1;
         if !self.is_again {
@@ -355,6 +374,23 @@ impl Planner<'_, '_> {
             ));
             link.hash = candidate.hash.filter(|_| self.ask.is_whole);
             self.changes.push(Change::PutLink(link));
+        }
+    }
+
+    /// A link without a base: the two belong together, and nothing is agreed on yet.
+    fn bare_link(&self, candidate: &Candidate, seen: &Remote) -> crate::Link {
+        crate::Link {
+            account: self.s.account.clone(),
+            resource: self.ask.resource.name.clone(),
+            local: candidate.id.clone(),
+            role: candidate.target.role.clone(),
+            container: seen.container.clone().or_else(|| candidate.target.container.clone()),
+            remote: Some(seen.id.clone()),
+            state: LinkState::Live,
+            key: candidate.key.clone(),
+            hash: None,
+            base: None,
+            call: None,
         }
     }
 

@@ -8,7 +8,7 @@ use sync_core::{
     Record, RemoteId, Role, Value,
 };
 
-use super::super::{halt::Halt, local::default_role, observe::links_at};
+use super::super::{halt::Halt, local::default_role, observe::links_at, questions::answer};
 use super::{Candidate, Planner, Why};
 use crate::{
     LinkState,
@@ -135,6 +135,7 @@ impl Planner<'_, '_> {
         if self.ask.is_two_way() {
             self.linked_sides(candidates).await?;
         }
+        self.picked(candidates).await?;
         // Single items are looked up, linked or not: no feed was read for them. New records are where the provider would
         // make a twin.
         let must_look = |candidate: &Candidate| {
@@ -167,7 +168,9 @@ impl Planner<'_, '_> {
         for (chunk, found) in by_id.chunks(self.ask.resource.find_max.max(1)).zip(found) {
             place(candidates, chunk, found, true);
         }
-        if self.ask.resource.matching == Matching::Find {
+        // Where nothing but our marker tells it, what is taken there is looked up by that.
+        let by_marker = why == Why::Again && self.ask.rules.match_on.is_empty();
+        if self.ask.resource.matching == Matching::Find || by_marker {
             let by_marker = indexes(candidates, |candidate| must_look(candidate) && is_new(candidate));
             for chunk in by_marker.chunks(self.ask.resource.find_max.max(1)) {
                 let markers: Vec<Marker> =
@@ -196,6 +199,25 @@ impl Planner<'_, '_> {
         self.held_by_others(candidates).await
     }
 
+    /// The counterparts that people picked for records without a link.
+    async fn picked(&self, candidates: &mut [Candidate]) -> Result<(), Halt> {
+        let pick = |candidate: &Candidate| {
+            let is_open =
+                candidate.remote == RemoteSide::Unread && candidate.link.as_ref().is_none_or(|link| link.remote.is_none());
+            let id = candidate.answer.as_deref().filter(|_| is_open)?.strip_prefix(answer::LINK)?;
+            Some(RemoteId::new(id))
+        };
+        let idxs = indexes(candidates, |candidate| pick(candidate).is_some());
+        for chunk in idxs.chunks(self.ask.resource.find_max.max(1)) {
+            let of_chunk = chunk.iter().filter_map(|idx| candidates.get(*idx));
+            let container = of_chunk.clone().next().and_then(|candidate| candidate.target.container.clone());
+            let ids: Vec<RemoteId> = of_chunk.filter_map(pick).collect();
+            let found = self.find(container.as_ref(), FindBy::Ids(&ids)).await?;
+            place(candidates, chunk, found, false);
+        }
+        Ok(())
+    }
+
     /// What this run's feeds showed of records that are linked.
     async fn linked_sides(&self, candidates: &mut [Candidate]) -> Result<(), Halt> {
         let s = self.s;
@@ -205,6 +227,10 @@ impl Planner<'_, '_> {
             let Some(candidate) = candidates.get_mut(idx) else { continue };
             if self.gone.contains(&candidate.id) {
                 candidate.remote = RemoteSide::Gone;
+                // As it was when that was news: it is decided about once more, not as one that was flagged before.
+                if let Some(link) = candidate.link.as_mut().filter(|link| link.state == LinkState::Gone) {
+                    link.state = LinkState::Live;
+                }
                 continue;
             }
             let Some(link) = &candidate.link else { continue };

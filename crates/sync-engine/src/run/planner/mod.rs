@@ -153,9 +153,9 @@ impl<'s, 'a> Planner<'s, 'a> {
             });
         }
         self.leave_unsettled(&mut candidates);
+        self.answers(&mut candidates).await?;
         self.match_remote(&mut candidates, why).await?;
         self.freed_keys(&candidates).await?;
-        self.answers(&mut candidates).await?;
         let shared = self.shared(&candidates).await?;
         for (candidate, is_shared) in candidates.into_iter().zip(shared) {
             if is_shared {

@@ -12,7 +12,7 @@ use super::{
 use crate::{AnswerOption, Change, Item, Question};
 
 pub(crate) use self::two_sided::{
-    Settled as SettledBy, answer_of, merged_away, new_there, refused, settled, two_sided, which_here,
+    Settled as SettledBy, answer_of, merged_away, new_there, refused, refused_id, settled, two_sided, which_here,
 };
 
 /// Answers that the engine understands.

@@ -171,6 +171,11 @@ pub(crate) async fn merged_away(
     Ok(put(s, ask, candidate, subject))
 }
 
+/// The question about a refusal of exactly these values.
+pub(crate) fn refused_id(s: &Session<'_>, ask: &ResourceAsk, local: &LocalId, fields: &Record) -> QuestionId {
+    id(s, ask, code::REFUSED_HERE, &format!("{local}:{}", fields.hash()))
+}
+
 /// A change made there that the host refused, in the host's words.
 pub(crate) async fn refused(
     s: &Session<'_>,
@@ -192,7 +197,7 @@ pub(crate) async fn refused(
         .flatten();
     let empty = Record::new();
     let (before, fields) = operation.here.as_ref().map_or((&empty, &empty), |here| (&here.before, &here.fields));
-    let question = id(s, ask, code::REFUSED_HERE, &format!("{local}:{}", fields.hash()));
+    let question = refused_id(s, ask, local, fields);
     let label = label(s, ask, local).await;
     let outcome =
         Outcome::new(OutcomeKind::Question, code::REFUSED_HERE, format!("changed in {name}, refused here: {reason}"))
