@@ -1,9 +1,11 @@
-//! Answers, erasure and retention.
+//! History in memory: runs and outcomes, erasure and retention.
+
+use std::ops::Bound;
 
 use jiff::Timestamp;
-use sync_core::{Error, ErrorKind, LocalId, Outcome, QuestionId, RemoteId, ResourceName, Result, RunId};
+use sync_core::{LocalId, Outcome, QuestionId, RemoteId, ResourceName, RunId};
 
-use super::super::{Answer, Erased, Pruned, Retention};
+use super::super::{Erased, OutcomeRow, Pruned, Retention, RunRow};
 use super::state::{Data, State};
 
 /// Milliseconds of a day.
@@ -11,21 +13,29 @@ const DAY_MS: i64 = 86_400_000;
 /// Days after which a counter's window is of no use to anybody: beyond the longest quota, a month.
 const COUNTER_DAYS: i64 = 40;
 
-pub(super) fn answer(data: Option<&mut Data>, id: &QuestionId, answer: Answer) -> Result<()> {
-    let unknown = || Error::new(ErrorKind::NotFound, "there is no such question").with_context("question", id);
-    let data = data.ok_or_else(unknown)?;
-    let question = data.questions.get_mut(id).ok_or_else(unknown)?;
-    if question.options.iter().all(|option| option.key != answer.key) {
-        let offered = question.options.iter().map(|option| option.key.as_str()).collect::<Vec<_>>().join(", ");
-        return Err(Error::new(ErrorKind::Invalid, "the question does not offer this answer")
-            .with_context("question", id)
-            .with_remedy(format!("Choose one of: {offered}.")));
+impl Data {
+    /// Runs, the newest first.
+    pub(super) fn runs_before(&self, before: Option<Timestamp>, limit: usize) -> Vec<RunRow> {
+        let place = |row: &RunRow| (row.started_at.as_millisecond(), row.id.clone());
+        let is_before =
+            |row: &&RunRow| before.is_none_or(|before| row.started_at.as_millisecond() < before.as_millisecond());
+        let mut rows: Vec<&RunRow> = self.runs.values().filter(is_before).collect();
+        rows.sort_by_key(|row| std::cmp::Reverse(place(row)));
+        rows.into_iter().take(limit).cloned().collect()
     }
-    for item in data.items.values_mut().filter(|item| item.question.as_ref() == Some(id)) {
-        item.due = Some(answer.at);
+
+    pub(super) fn outcomes_after(&self, run: &RunId, after: u64, limit: usize) -> Vec<(u64, OutcomeRow)> {
+        let rows = self.outcomes.range((Bound::Excluded(after), Bound::Unbounded)).filter(|(_, (of, _))| of == run);
+        rows.take(limit).map(|(number, (_, row))| (*number, row.clone())).collect()
     }
-    question.answer = Some(answer);
-    Ok(())
+
+    pub(super) fn trail(&self, id: &str, limit: usize) -> Vec<(RunId, OutcomeRow)> {
+        let rows = self.outcomes.values().rev().filter(|(_, row)| {
+            row.local.as_ref().is_some_and(|local| local.as_str() == id)
+                || row.remote.as_ref().is_some_and(|remote| remote.as_str() == id)
+        });
+        rows.take(limit).cloned().collect()
+    }
 }
 
 pub(super) fn forget(data: &mut Data, resource: &ResourceName, local: &LocalId, now: Timestamp) -> Erased {

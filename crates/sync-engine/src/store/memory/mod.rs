@@ -4,10 +4,13 @@ mod apply;
 mod channels;
 mod grants;
 mod history;
+mod lease;
+mod links;
 mod plan;
 mod port;
 mod seen;
 mod state;
+mod waiting;
 
 use std::{
     fmt,

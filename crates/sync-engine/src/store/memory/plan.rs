@@ -5,14 +5,33 @@ use std::{
     ops::Bound,
 };
 
-use sync_core::{LocalId, ResourceName, Role};
+use sync_core::{Error, ErrorKind, LocalId, ResourceName, Result, Role};
 
 use super::{
-    super::{PartState, PlannedRow, ReadyPart},
+    super::{PartState, PlannedOp, PlannedRow, ReadyPart},
     state::{Plan, Planned},
 };
 
 impl Plan {
+    pub(super) fn add(&mut self, operations: Vec<PlannedOp>) -> Result<()> {
+        let last = self.operations.keys().next_back().copied().unwrap_or(0);
+        let mut seqs = std::iter::once(last).chain(operations.iter().map(|op| op.seq));
+        if !seqs.by_ref().is_sorted_by(|a, b| a < b) {
+            return Err(Error::new(ErrorKind::Internal, "numbers of a plan's operations must rise"));
+        }
+        let planned = |op: PlannedOp| (op.seq, Planned { states: vec![PartState::Ready; op.parts.len()], op });
+        self.operations.extend(operations.into_iter().map(planned));
+        Ok(())
+    }
+
+    pub(super) fn open_parts(&self, seqs: &[u64]) -> Vec<u32> {
+        let n_open = |seq: &u64| {
+            let states = self.operations.get(seq).map(|op| op.states.iter());
+            states.into_iter().flatten().filter(|state| **state != PartState::Done).count()
+        };
+        seqs.iter().map(|seq| u32::try_from(n_open(seq)).unwrap_or(u32::MAX)).collect()
+    }
+
     pub(super) fn page(&self, after: u64, limit: usize) -> Vec<PlannedRow> {
         let row = |planned: &Planned| PlannedRow { planned: planned.op.clone(), states: planned.states.clone() };
 
