@@ -6,6 +6,8 @@
 mod consent;
 mod decide;
 mod diff;
+#[cfg(test)]
+mod laws;
 mod merge;
 mod two_ways;
 
