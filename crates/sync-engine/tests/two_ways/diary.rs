@@ -1,4 +1,5 @@
 //! A desk whose records can be written, and a diary there: versions, a feed with tombstones, ids that we choose.
+#![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
