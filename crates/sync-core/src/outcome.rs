@@ -218,6 +218,7 @@ impl std::convert::From<&Skip> for Outcome {
         let mut outcome = Self::new(OutcomeKind::Skipped, skip.code.clone(), skip.message.clone());
         outcome.owner = skip.owner;
         outcome.remedy = skip.remedy.clone();
+        outcome.until = skip.until;
         outcome
     }
 }
