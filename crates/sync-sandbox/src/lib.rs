@@ -40,6 +40,7 @@
 mod answer;
 mod clock;
 mod control;
+mod deliver;
 mod double;
 mod fault;
 mod google;

@@ -13,6 +13,9 @@ pub(crate) struct Log {
     pub(crate) calls: u64,
     pub(crate) peak_in_flight: usize,
     pub(crate) over_quota: u64,
+    /// What the provider sent by itself, and what of it nobody took.
+    pub(crate) delivered: u64,
+    pub(crate) undelivered: u64,
     pub(crate) by_operation: BTreeMap<&'static str, Tally>,
     pub(crate) entries: VecDeque<Entry>,
 }

@@ -250,6 +250,11 @@ impl Sandbox {
         self.lock().faults = Faults::new(faults);
     }
 
+    pub(crate) fn note_delivery(&self, is_delivered: bool) {
+        let log = &mut self.lock().log;
+        *(if is_delivered { &mut log.delivered } else { &mut log.undelivered }) += 1;
+    }
+
     pub(crate) fn clock(&self) -> &dyn Clock {
         self.clock.as_ref()
     }

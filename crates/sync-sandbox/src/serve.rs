@@ -1,6 +1,11 @@
 //! A sandbox over HTTP.
 
-use std::{convert::Infallible, future::Future, io};
+use std::{
+    convert::Infallible,
+    future::{Future, IntoFuture},
+    io,
+    pin::pin,
+};
 
 use axum::{
     Router,
@@ -10,16 +15,19 @@ use axum::{
     serve::ListenerExt,
 };
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{
+    future::{Either, select},
+    stream,
+};
 use tokio::{net::TcpListener, task::yield_now};
 
-use crate::{Reply, Sandbox};
+use crate::{Reply, Sandbox, deliver};
 
 /// Largest request body that is read: 64 MiB, far above every provider's own limit.
 const MAX_REQUEST_BYTES: usize = 64 << 20;
 
 /// Serves a sandbox until `shutdown` is ready and the running calls have ended. Faults are real: broken connections break,
-/// endless bodies do not end.
+/// endless bodies do not end. What the provider sends by itself goes to addresses on loopback; other addresses get nothing.
 ///
 /// # Errors
 /// The listener failed.
@@ -28,12 +36,18 @@ pub async fn serve(
     listener: TcpListener,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let router = Router::new().fallback(handle).with_state(sandbox);
+    let router = Router::new().fallback(handle).with_state(sandbox.clone());
     let listener = listener.tap_io(|stream| {
         // Without it small answers wait for the client's acknowledgement; a stream that refuses it works all the same.
         let _ = stream.set_nodelay(true);
     });
-    axum::serve(listener, router).with_graceful_shutdown(shutdown).await
+    let server = axum::serve(listener, router).with_graceful_shutdown(shutdown).into_future();
+    let ended = match select(pin!(server), pin!(deliver::run(&sandbox))).await {
+        Either::Left((ended, _)) => ended,
+        Either::Right(((), server)) => server.await,
+    };
+    deliver::round(&sandbox).await;
+    ended
 }
 
 async fn handle(State(sandbox): State<Sandbox>, request: Request) -> Response<Body> {

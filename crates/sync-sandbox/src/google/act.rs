@@ -292,6 +292,7 @@ pub(super) fn act(this: &mut Google, action: &Value) -> Result<Option<String>, S
             let Some(Found::Stored { document, life: Life::Cancelled, .. }) = calendar.find(&event) else {
                 return Err(format!("event {event} is not in the bin"));
             };
+            let document = write::whole(calendar, document);
             let mut after = document.clone();
             after.insert("status".into(), json!("confirmed"));
             let after = write::edit(calendar, &document, after).map_err(said)?;

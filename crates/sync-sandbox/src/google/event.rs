@@ -281,7 +281,7 @@ pub(super) fn is_foreign_change(before: &Document, after: &Document) -> bool {
     if is_organizer || may_modify {
         return false;
     }
-    let shared = |document: &Document| document.get("extendedProperties").map(|kinds| kinds["shared"].clone());
+    let shared = |document: &Document| document.get("extendedProperties").and_then(|kinds| kinds.get("shared")).cloned();
     difference(before, after).into_iter().any(|name| match name {
         "extendedProperties" => shared(before) != shared(after),
         name => !PERSONAL.contains(&name),

@@ -226,6 +226,7 @@ fn change(
         Found::Stored { document, version, life } => (document, version, life),
         Found::Occurrence { document, version } => (document, version, Life::Live),
     };
+    let before = whole(calendar, before);
     check_version(headers, version)?;
     if body.get("id").and_then(Value::as_str).is_some_and(|other| other != id) {
         return Err(Problem::invalid("Invalid resource id value."));
@@ -257,14 +258,6 @@ fn change(
 
 /// Brings a changed event into shape.
 pub(super) fn edit(calendar: &Calendar, before: &Document, mut after: Document) -> Result<Document, Problem> {
-    // A cancelled occurrence has neither start nor end: those of the series stand for them.
-    if !after.contains_key("start")
-        && let Some(whole) = occurrence_of(calendar, before)
-    {
-        for (name, value) in whole {
-            after.entry(name).or_insert(value);
-        }
-    }
     event::settle(calendar, &mut after)?;
     // The counter of iCalendar: <https://www.rfc-editor.org/rfc/rfc5545#section-3.8.7.4>.
     let is_revision =
@@ -274,11 +267,23 @@ pub(super) fn edit(calendar: &Calendar, before: &Document, mut after: Document) 
     Ok(after)
 }
 
-fn occurrence_of(calendar: &Calendar, exception: &Document) -> Option<Document> {
-    let master_id = exception.get("recurringEventId").and_then(Value::as_str)?;
-    let master = calendar.events.get(master_id)?.document();
-    let original = times::When::read(exception.get("originalStartTime"), "original", &calendar.zone_name, false).ok()?;
-    calendar.occurrence(master_id, &master, &original)
+/// An event with all its members: a cancelled occurrence shows few, and those of its series stand for the others.
+pub(super) fn whole(calendar: &Calendar, mut document: Document) -> Document {
+    let occurrence = || {
+        let master_id = document.get("recurringEventId").and_then(Value::as_str)?;
+        let master = calendar.events.get(master_id)?.document();
+        let start = document.get("originalStartTime");
+        let original = times::When::read(start, "original", &calendar.zone_name, false).ok()?;
+        calendar.occurrence(master_id, &master, &original)
+    };
+    if !document.contains_key("start")
+        && let Some(occurrence) = occurrence()
+    {
+        for (name, value) in occurrence {
+            document.entry(name).or_insert(value);
+        }
+    }
+    document
 }
 
 /// Stores a changed event. Reminders alone do not move `updated`. Source: the reference's `updated`.

@@ -1,6 +1,8 @@
 //! A clock that moves when everybody waits, and short ways to call a Mailchimp.
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub(crate) mod google;
+
 use std::{
     future::Future,
     pin::{Pin, pin},
