@@ -124,7 +124,8 @@ fn failure(status: StatusCode, body: &Bytes) -> Error {
         404 => Error::new(ErrorKind::NotFound, "Google Calendar knows no such event or calendar"),
         408 => Error::new(ErrorKind::Timeout, "Google Calendar gave up on the request").with_effect(Effect::Unknown),
         409 if reason == "conflict" => Error::new(ErrorKind::Unavailable, "another write to the same event was under way"),
-        409 => Error::new(ErrorKind::Taken, "an event of this id was there before, and may have been deleted"),
+        409 => Error::new(ErrorKind::Taken, "an event of this id was there before, and may have been deleted")
+            .with_remedy("Nothing needs to be done: it is looked at and taken over, brought back, or asked about."),
         410 if matches!(reason.as_str(), "fullSyncRequired" | "updatedMinTooLongAgo") => expired(),
         410 => Error::new(ErrorKind::NotFound, "the event was deleted in Google Calendar"),
         412 => Error::new(ErrorKind::Moved, "the event changed in Google Calendar since it was read"),

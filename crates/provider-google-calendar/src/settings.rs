@@ -201,7 +201,7 @@ impl GoogleCalendarSettings {
                 return Err(wrong(&setting, "is not the id of a calendar", "Choose the calendar from the list."));
             }
         }
-        if self.named_calendars().skip(1).any(|(_, calendar)| calendar == CREATE) {
+        if self.named_calendars().any(|(setting, calendar)| calendar == CREATE && setting != "calendar") {
             return Err(wrong("calendar", "alone can be a new one", "Make the calendar first, then choose it."));
         }
         if let Some(by) = &self.calendars_by

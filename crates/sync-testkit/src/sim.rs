@@ -1,12 +1,17 @@
 //! Engine, `sync-http`, a store, a host and a provider, put together under virtual time.
 
-use std::{collections::BTreeSet, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
 
 use secrecy::SecretString;
 use serde_json::Value;
 use sync_core::{
-    AccountId, Clock as _, Connection, ConsentSink, EffectGrants, Error, ErrorKind, Exchange, HostRecords, IntegrationId,
-    Opened, Registration, Result, Scope, Stop, SyncRequest, SyncResult, Transport,
+    AccountId, Clock as _, Connection, ConsentSink, Credentials, EffectGrants, Error, ErrorKind, Exchange, Grant,
+    HostRecords, IntegrationId, Opened, Registration, Result, Scope, Stop, SyncRequest, SyncResult, Transport,
 };
 use sync_engine::{ConnectionRow, ConnectionStatus, Engine, EngineConfig, RunInput, RunOptions, Store};
 use sync_http::{Client, RetryPolicy};
@@ -24,6 +29,40 @@ pub async fn exchange(
     clock: &SimClock,
     transport: Arc<dyn Transport>,
 ) -> Result<Arc<dyn Exchange>> {
+    let grant = sync_http::grant_from_key(registration.descriptor, &SecretString::from(key))?;
+    signed_in(registration, grant, account, clock, transport).await
+}
+
+/// A way out over this transport, signed in by an access token that does not expire and verified, as conformance
+/// harnesses need it where people sign in at the provider.
+///
+/// # Errors
+/// When the client can't be built.
+pub async fn exchange_by_token(
+    registration: &Registration,
+    token: &str,
+    account: AccountId,
+    clock: &SimClock,
+    transport: Arc<dyn Transport>,
+) -> Result<Arc<dyn Exchange>> {
+    let grant = Grant {
+        generation: 0,
+        credentials: Credentials::Token { access: SecretString::from(token), refresh: None, expires_at: None },
+        vars: BTreeMap::new(),
+        scopes: Vec::new(),
+        account: None,
+        dead_since: None,
+    };
+    signed_in(registration, grant, account, clock, transport).await
+}
+
+async fn signed_in(
+    registration: &Registration,
+    grant: Grant,
+    account: AccountId,
+    clock: &SimClock,
+    transport: Arc<dyn Transport>,
+) -> Result<Arc<dyn Exchange>> {
     let store = Arc::new(sync_engine::MemoryStore::new(Arc::new(clock.clone())));
     let client = Client::builder(store.clone(), store)
         .with_transport(transport)
@@ -31,7 +70,6 @@ pub async fn exchange(
         .with_random(Arc::new(SeededRandom::new(7)))
         .build()?;
     let scope = Scope::new("conformance", registration.descriptor.id);
-    let grant = sync_http::grant_from_key(registration.descriptor, &SecretString::from(key))?;
     let grant = client.connect(&scope, grant).await?;
     client.verified(&scope, &grant, account).await?;
     Ok(Arc::new(client.exchange(&scope, registration.descriptor)))

@@ -38,7 +38,9 @@ pub(super) async fn a_webhook_that_was_changed_is_refused(harness: &dyn Harness)
     let mut longer = body.to_vec();
     longer.push(b' ');
     let swapped = webhook.other.body().clone();
-    for body in [body.slice(..body.len().saturating_sub(1)), longer.into(), Bytes::new(), swapped] {
+    // Some providers prove who they are by a header alone, and say nothing.
+    let forged = [body.slice(..body.len().saturating_sub(1)), longer.into(), Bytes::new(), swapped];
+    for body in forged.into_iter().filter(|forged| *forged != body) {
         let mut forged = webhook.request.clone();
         *forged.body_mut() = body;
         assert_eq!(verify(&forged).expect_err("it was changed").kind(), ErrorKind::Forbidden);
