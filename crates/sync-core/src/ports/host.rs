@@ -131,6 +131,16 @@ pub enum LocalState {
     Deleted,
 }
 
+impl LocalState {
+    /// The record, where it is there and goes.
+    pub fn record(&self) -> Option<&Record> {
+        match self {
+            Self::Live(record) => Some(record),
+            Self::OutOfScope | Self::Deleted => None,
+        }
+    }
+}
+
 /// One write to the host.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LocalWrite {

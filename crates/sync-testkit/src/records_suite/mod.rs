@@ -1,19 +1,31 @@
 //! One suite for all hosts: what [`Records`], [`WritableRecords`] and [`ConsentSink`] promise.
 
+mod renaming;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use sync_core::{
-    Channel, Collection, ConsentFact, ConsentSink, ConsentState, Cursor, ErrorKind, FieldSet, Local, LocalFrom, LocalId,
-    LocalNext, LocalReceipt, LocalState, LocalVerb, LocalWrite, NaturalKey, OrganizationId, Origin, PageToken, Record,
-    Records, Result, Value, Version, WritableRecords,
+    Channel, Collection, ConsentFact, ConsentSink, ConsentState, Cursor, ErrorKind, FieldName, FieldSet, Local, LocalFrom,
+    LocalId, LocalNext, LocalReceipt, LocalState, LocalVerb, LocalWrite, NaturalKey, OrganizationId, Origin, PageToken,
+    Record, Records, Result, Value, Version, WritableRecords,
 };
 
-/// What the suite needs to know about a host's records. It writes texts to the fields `email` and `first_name` of the
-/// collection `customers`, and nothing else.
+/// What the suite needs to know about a host's records. It writes texts to two fields of one collection, and nothing
+/// else.
 #[async_trait]
 pub trait RecordsHarness: Send + Sync {
+    /// The collection.
+    fn collection(&self) -> Collection {
+        Collection::CUSTOMERS
+    }
+
+    /// Two fields that hold texts; by the first, records are found.
+    fn fields(&self) -> [FieldName; 2] {
+        ["email".into(), "first_name".into()]
+    }
+
     /// The records.
     fn records(&self) -> Arc<dyn Records>;
 
@@ -42,7 +54,7 @@ pub async fn records_suite<H: RecordsHarness>(fresh: impl AsyncFn() -> H) {
     macro_rules! cases {
         ($($case:ident),+ $(,)?) => {$(
             eprintln!("records suite: {}", stringify!($case));
-            $case(&fresh().await).await;
+            $case(&renaming::Renaming(fresh().await)).await;
         )+};
     }
     cases![
