@@ -62,7 +62,7 @@ impl Access {
 }
 
 /// Scopes that each open an operation.
-fn scopes_for(operation: &str) -> &'static [&'static str] {
+pub(super) fn scopes_for(operation: &str) -> &'static [&'static str] {
     match operation {
         "events.list" | "events.get" | "events.instances" | "events.watch" => &[
             "calendar",

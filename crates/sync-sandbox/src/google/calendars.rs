@@ -18,7 +18,7 @@ use crate::answer;
 
 type Answer = Result<Response<Bytes>, Problem>;
 
-const MEMBERS: &[(&str, Kind)] = &[
+pub(super) const MEMBERS: &[(&str, Kind)] = &[
     ("summary", Kind::Text),
     ("description", Kind::Text),
     ("location", Kind::Text),

@@ -27,7 +27,7 @@ const DEFAULT_TTL_S: u64 = 604_800;
 const MAX_ID: usize = 64;
 const MAX_TOKEN: usize = 256;
 
-const MEMBERS: &[(&str, Kind)] = &[
+pub(super) const MEMBERS: &[(&str, Kind)] = &[
     ("id", Kind::Text),
     ("type", Kind::Text),
     ("address", Kind::Text),

@@ -24,6 +24,7 @@ const ATTENDEE: &[(&str, Kind)] = &[
     ("id", Kind::ReadOnly),
     ("organizer", Kind::ReadOnly),
     ("self", Kind::ReadOnly),
+    ("asyncOperation", Kind::NotModelled),
 ];
 
 const REMINDERS: &[(&str, Kind)] = &[

@@ -21,7 +21,7 @@ use crate::{answer, mask::Mask};
 
 type Answer = Result<Response<Bytes>, Problem>;
 
-const PARAMETERS: &[&str] = &[
+pub(super) const PARAMETERS: &[&str] = &[
     "eventTypes",
     "iCalUID",
     "maxResults",
@@ -41,7 +41,7 @@ const PARAMETERS: &[&str] = &[
 ];
 
 /// Not together with `syncToken`. Source: the reference's `syncToken`.
-const NOT_INCREMENTAL: &[&str] =
+pub(super) const NOT_INCREMENTAL: &[&str] =
     &["iCalUID", "orderBy", "privateExtendedProperty", "q", "sharedExtendedProperty", "timeMax", "timeMin", "updatedMin"];
 
 /// Parameters that must stay the same from the first page of a full listing to the last incremental one.

@@ -9,6 +9,8 @@ mod batch;
 mod calendar;
 mod calendars;
 mod channels;
+#[cfg(test)]
+mod description;
 mod event;
 mod input;
 mod list;
