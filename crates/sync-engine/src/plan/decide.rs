@@ -128,7 +128,7 @@ pub fn decide(policy: Policy<'_>, sides: Sides<'_>) -> Decision {
             resource: policy.resource.name.clone(),
             local: id.clone(),
             role: target.role.clone(),
-            container: link.and_then(|link| link.container.clone()).or_else(|| target.container.clone()),
+            container: place(sides, verb),
             verb,
             fields,
             changed: difference.changed,
@@ -208,7 +208,7 @@ pub fn decide(policy: Policy<'_>, sides: Sides<'_>) -> Decision {
             let now = if base.is_none() { seen.map(|remote| &remote.fields) } else { None };
             let mut difference = diff(policy.resource, &policy.rules.owners, policy.fields, &fields, base, now);
             consent_against_seen(policy, &fields, base, seen, &mut difference);
-            if base.is_some_and(|base| base.mapping != policy.rules.mapping) {
+            if base.is_some_and(|base| base.mapping != policy.rules.mapping) || is_elsewhere(sides) {
                 difference.changed.extend(present(policy.fields, &fields));
             }
             if !difference.is_empty() {
@@ -222,6 +222,21 @@ pub fn decide(policy: Policy<'_>, sides: Sides<'_>) -> Decision {
             }
         }
     }
+}
+
+/// Where in the account an operation goes: a record that belongs elsewhere by now is moved when it is written.
+pub(super) fn place(sides: Sides<'_>, verb: Verb) -> Option<sync_core::ContainerId> {
+    let lies_in = sides.link.and_then(|link| link.container.clone());
+    if verb != Verb::Remove && is_elsewhere(sides) {
+        return sides.target.container.clone();
+    }
+    lies_in.or_else(|| sides.target.container.clone())
+}
+
+/// True when the settings put a linked record into another container than the one it lies in.
+pub(super) fn is_elsewhere(sides: Sides<'_>) -> bool {
+    let Some(link) = sides.link.filter(|link| link.state == LinkState::Live && link.remote.is_some()) else { return false };
+    matches!((&link.container, &sides.target.container), (Some(lies_in), Some(target)) if lies_in != target)
 }
 
 /// The hash by which an unchanged record is recognised: of its fields, and of the mapping that they are written with.

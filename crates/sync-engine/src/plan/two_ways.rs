@@ -6,7 +6,7 @@ use sync_core::{
 
 use super::{
     Merge,
-    decide::{Asked, Decision, LocalSide, Policy, RemoteSide, Sides, before, local_hash, wanted},
+    decide::{Asked, Decision, LocalSide, Policy, RemoteSide, Sides, before, is_elsewhere, local_hash, place, wanted},
     merge, operation_id,
 };
 use crate::{Base, Link, LinkState};
@@ -63,7 +63,9 @@ fn both(policy: Policy<'_>, sides: Sides<'_>, record: &Record, link: Option<&Lin
         let theirs = of(seen.map(|seen| &seen.fields).or(face));
         return Decision::Ask(Asked { is_guarded, ours: of(Some(&local)), theirs, fields });
     }
-    let is_mapped_anew = policy.writes_there() && base.is_some_and(|base| base.mapping != policy.rules.mapping);
+    let is_mapped_anew = policy.writes_there()
+        && link.is_some()
+        && (base.is_some_and(|base| base.mapping != policy.rules.mapping) || is_elsewhere(sides));
     let mut merge = merge;
     if is_mapped_anew {
         let is_ours = |field: &&FieldName| {
@@ -243,7 +245,10 @@ fn operation(
     merge: Merge,
     before: Option<Box<Remote>>,
 ) -> Operation {
-    let container = sides.link.and_then(|link| link.container.clone());
+    // Where nothing goes there, it stays where it lies.
+    let is_here_alone = merge.there.is_empty() && !merge.here.is_empty();
+    let lies_in = || sides.link.and_then(|link| link.container.clone());
+    let container = if is_here_alone { lies_in() } else { place(sides, verb) };
     let here = (!merge.here.is_empty()).then(|| {
         Box::new(Here { verb: LocalVerb::Update, fields: merge.here, before: merge.before, expect: sides.version.cloned() })
     });
