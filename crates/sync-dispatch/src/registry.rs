@@ -5,7 +5,9 @@
 use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 
 use serde::Serialize;
-use sync_core::{Capabilities, Descriptor, Error, ErrorKind, Integration, IntegrationId, Kind, Registration, Result};
+use sync_core::{
+    Capabilities, Descriptor, Error, ErrorKind, Integration, IntegrationId, Kind, Registration, Result, SignInWords,
+};
 
 /// An integration of the public contract, whether or not this build has it.
 #[derive(Debug)]
@@ -90,6 +92,8 @@ pub const KNOWN: &[Known] = &[
 
 /// The providers that this build has: one line per feature.
 pub const ENABLED: &[Registration] = &[
+    #[cfg(feature = "google-calendar")]
+    provider_google_calendar::REGISTRATION,
     #[cfg(feature = "mailchimp")]
     provider_mailchimp::REGISTRATION,
 ];
@@ -159,6 +163,7 @@ pub(crate) enum Entry<'a> {
 /// The integrations of one dispatcher: those compiled in and the host's own.
 pub(crate) struct Registry {
     built: BTreeMap<&'static str, Arc<dyn Integration>>,
+    words: BTreeMap<&'static str, &'static SignInWords>,
 }
 
 impl fmt::Debug for Registry {
@@ -174,10 +179,11 @@ impl Registry {
         mut configs: BTreeMap<String, serde_json::Value>,
         own: Vec<Arc<dyn Integration>>,
     ) -> Result<Self> {
-        let mut registry = Self { built: BTreeMap::new() };
+        let mut registry = Self { built: BTreeMap::new(), words: BTreeMap::new() };
         for registration in enabled {
             let config = configs.remove(registration.descriptor.id).unwrap_or(serde_json::Value::Null);
             registry.add((registration.build)(config)?)?;
+            registry.speak(registration);
         }
         for integration in own {
             registry.add(integration)?;
@@ -206,6 +212,16 @@ impl Registry {
                 .with_remedy("Give one of the two another id."));
         }
         Ok(())
+    }
+
+    /// Knows the words of a registration's sign-in.
+    pub(crate) fn speak(&mut self, registration: &Registration) {
+        self.words.insert(registration.descriptor.id, registration.sign_in);
+    }
+
+    /// What an integration's sign-in means in people's words.
+    pub(crate) fn words(&self, id: &str) -> &'static SignInWords {
+        self.words.get(id).copied().unwrap_or(&SignInWords::NONE)
     }
 
     pub(crate) fn entry(&self, id: &str) -> Entry<'_> {
