@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use sync_core::{
-    AuthScheme, Clock, ConsentSink, Counters, Error, ErrorKind, Grants, HostRecords, Integration, IntegrationId, Notifier,
-    Random, Registration, Result, Transport, WebhookKeys,
+    Clock, ConsentSink, Counters, Error, ErrorKind, Grants, HostRecords, Integration, IntegrationId, Notifier, Random,
+    Registration, Result, SignIns, Transport, WebhookKeys,
 };
 use sync_engine::{Engine, EngineConfig, Retention, Store};
 use sync_http::{Limits, OAuthClient, RetryPolicy, system_clock, system_random};
@@ -140,7 +140,8 @@ impl DispatcherBuilder {
         self
     }
 
-    /// The OAuth client by which the host is known to a provider.
+    /// The OAuth client by which the host is known to a provider, unless an organization brought its own
+    /// ([`Dispatcher::set_oauth_client`]).
     pub fn oauth_client(mut self, integration: impl Into<IntegrationId>, client: OAuthClient) -> Self {
         self.oauth_clients.push((integration.into(), client));
         self
@@ -182,10 +183,11 @@ impl DispatcherBuilder {
     /// [`ErrorKind::Config`] names what an integration lacks or which entry of a configuration is wrong.
     pub fn build(self) -> Result<Dispatcher> {
         let mut own = self.own;
-        for (registration, config) in self.registrations {
-            own.push((registration.build)(config)?);
+        for (registration, config) in &self.registrations {
+            own.push((registration.build)(config.clone())?);
         }
-        let registry = Registry::build(ENABLED, self.configs, own)?;
+        let mut registry = Registry::build(ENABLED, self.configs, own)?;
+        self.registrations.iter().for_each(|(registration, _)| registry.speak(registration));
         for integration in registry.iter() {
             let descriptor = integration.descriptor();
             let reports_consent = descriptor.feeds.iter().any(|feed| feed.carries_consent);
@@ -195,16 +197,6 @@ impl DispatcherBuilder {
                     format!("{} reports who withdrew consent, and there is no consent sink", descriptor.id),
                 )
                 .with_remedy("Give one with `consent`, or say `without_consent_sink`."));
-            }
-            let has_client = self.oauth_clients.iter().any(|(id, _)| id.as_str() == descriptor.id);
-            let by_oauth_alone =
-                !descriptor.auth.is_empty() && descriptor.auth.iter().all(|auth| matches!(auth, AuthScheme::OAuth(_)));
-            if by_oauth_alone && !has_client {
-                return Err(Error::new(
-                    ErrorKind::Config,
-                    format!("{} is connected by OAuth alone, and there is no OAuth client for it", descriptor.id),
-                )
-                .with_remedy("Register the application at the provider and give id and secret with `oauth_client`."));
             }
         }
         for id in self.base_urls.iter().map(|(id, _, _)| id).chain(self.oauth_clients.iter().map(|(id, _)| id)) {
@@ -222,8 +214,10 @@ impl DispatcherBuilder {
         let random = self.random.unwrap_or_else(|| Arc::new(system_random()));
         let grants: Arc<dyn Grants> = Arc::clone(&self.store) as _;
         let counters: Arc<dyn Counters> = Arc::clone(&self.store) as _;
+        let sign_ins: Arc<dyn SignIns> = Arc::clone(&self.store) as _;
         let parts = Parts {
             counters,
+            sign_ins,
             transport: self.transport,
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),

@@ -161,7 +161,11 @@ impl Dispatcher {
             request,
             options,
         };
-        Ok(self.0.engine.run(input).await)
+        let mut result = self.0.engine.run(input).await;
+        if result.details.as_ref().is_some_and(|details| details.stopped == Some(Stop::Reconnect)) {
+            self.explain(&scope, &mut result).await;
+        }
+        Ok(result)
     }
 
     /// Remembers when what is left shall go on. Best effort: calling again resumes anyway.

@@ -66,8 +66,11 @@ impl Dispatcher {
                 Ok(health(row, problems, None))
             }
             Err(error) if matches!(error.kind(), ErrorKind::AuthRevoked | ErrorKind::NotConnected) => {
-                let row = self.mark_reconnect(scope, now, error.message()).await?;
-                Ok(health(row, Vec::new(), Some(line(&error))))
+                let why = self.why_it_ended(scope).await;
+                let reason = why.as_ref().map_or_else(|| error.message().to_owned(), |why| explained(error.message(), why));
+                let row = self.mark_reconnect(scope, now, &reason).await?;
+                let text = why.map_or_else(|| line(&error), |why| format!("{} {why}", line(&error)));
+                Ok(health(row, Vec::new(), Some(text)))
             }
             // What a person corrects in the settings is a finding too.
             Err(error) if error.kind() == ErrorKind::Config => {
@@ -110,10 +113,6 @@ impl Dispatcher {
         let row = self.connection(scope).await?;
         let now = self.0.clock.now();
         self.exclusively(scope, "disconnect", async {
-            let shared = match &row.account {
-                Some(account) => self.others_on(scope, account).await?.is_some(),
-                None => false,
-            };
             let descriptor = self.0.registry.built(&scope.integration)?.descriptor();
             // A sign-in that can't be unsealed can neither be revoked nor used: it stays as it is, sealed.
             let grant = match self.0.store.load(scope).await {
@@ -121,7 +120,10 @@ impl Dispatcher {
                 grant => grant?,
             };
             let revoked = match &grant {
-                Some(grant) if !shared && grant.dead_since.is_none() => self.0.outbound.revoke(descriptor, grant).await,
+                Some(grant) if grant.dead_since.is_none() => {
+                    !self.shares_grant(scope, row.account.as_ref(), grant).await?
+                        && self.0.outbound.revoke(scope, descriptor, grant).await
+                }
                 _ => false,
             };
             if let Some(grant) = grant {
@@ -140,6 +142,11 @@ impl Dispatcher {
         })
         .await
     }
+}
+
+/// What happened, and why.
+pub(crate) fn explained(message: &str, why: &str) -> String {
+    format!("{}. {why}", message.trim_end_matches('.'))
 }
 
 /// The status of a connection whose sign-in works.

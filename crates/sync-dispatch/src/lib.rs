@@ -35,6 +35,7 @@ mod builder;
 mod connect;
 mod dispatcher;
 mod due;
+mod ended;
 mod health;
 mod history;
 mod inbound;

@@ -3,7 +3,8 @@
 use std::{fmt, sync::Arc};
 
 use sync_core::{
-    AuthScheme, Clock, Counters, Credentials, Descriptor, Grant, Grants, IntegrationId, Random, Result, Scope, Transport,
+    AuthScheme, Clock, Counters, Credentials, Descriptor, Grant, Grants, IntegrationId, Random, Result, Scope, SignIns,
+    Transport,
 };
 use sync_http::{AuthorizedExchange, Client, Limits, OAuthClient, RetryPolicy};
 use url::Url;
@@ -12,6 +13,7 @@ use url::Url;
 #[derive(Clone)]
 pub(crate) struct Parts {
     pub(crate) counters: Arc<dyn Counters>,
+    pub(crate) sign_ins: Arc<dyn SignIns>,
     pub(crate) transport: Option<Arc<dyn Transport>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
@@ -25,6 +27,7 @@ pub(crate) struct Parts {
 impl Parts {
     fn client(&self, grants: Arc<dyn Grants>) -> Result<Client> {
         let mut builder = Client::builder(grants, Arc::clone(&self.counters))
+            .with_sign_ins(Arc::clone(&self.sign_ins))
             .with_clock(Arc::clone(&self.clock))
             .with_random(Arc::clone(&self.random))
             .with_limits(self.limits.clone())
@@ -64,6 +67,12 @@ impl Outbound {
         &self.client
     }
 
+    /// The id of the host's OAuth client for an integration.
+    pub(crate) fn hosts_client(&self, integration: &IntegrationId) -> Option<&str> {
+        let mut clients = self.parts.oauth_clients.iter();
+        clients.find(|(id, _)| id == integration).map(|(_, client)| client.id())
+    }
+
     /// A client whose only grant is one that is being tried out. It has budgets of its own: it makes two or three calls.
     pub(crate) fn staged(&self, grants: Arc<dyn Grants>) -> Result<Client> {
         self.parts.client(grants)
@@ -84,13 +93,13 @@ impl Outbound {
     }
 
     /// Tells the provider to forget a sign-in; true when it was told. It need not hear it for us to forget.
-    pub(crate) async fn revoke(&self, descriptor: &'static Descriptor, grant: &Grant) -> bool {
+    pub(crate) async fn revoke(&self, scope: &Scope, descriptor: &'static Descriptor, grant: &Grant) -> bool {
         let can_be_told =
             descriptor.auth.iter().any(|auth| matches!(auth, AuthScheme::OAuth(server) if server.revoke_path.is_some()));
         if !can_be_told || !matches!(grant.credentials, Credentials::Token { .. }) {
             return false;
         }
-        match self.client.revoke(descriptor, grant).await {
+        match self.client.revoke(scope, descriptor, grant).await {
             Ok(()) => true,
             Err(error) => {
                 tracing::warn!(integration = descriptor.id, %error, "the provider could not be told to forget a sign-in");

@@ -28,11 +28,20 @@ fn a_missing_consent_sink_is_named_unless_it_is_waived() {
     builder().without_consent_sink().built_integration(Fake::of(&CONSENTING)).build().unwrap();
 }
 
-#[test]
-fn a_missing_oauth_client_is_named_where_there_is_no_other_way() {
-    let lacking = || builder().without_consent_sink().built_integration(Fake::of(&OAUTH_ONLY));
-    assert!(fault(lacking()).message().starts_with("diary is connected by OAuth alone"));
-    lacking().oauth_client("diary", OAuthClient::new("id", "secret".to_owned())).build().unwrap();
+#[tokio::test]
+async fn a_missing_oauth_client_is_named_when_somebody_connects() {
+    let dispatcher = builder().without_consent_sink().built_integration(Fake::of(&OAUTH_ONLY)).build().unwrap();
+    let scope = sync_core::Scope::new(support::ORG, "diary");
+    let redirect = "https://host.example/callback".parse().unwrap();
+    let error = dispatcher.begin_connect(&scope, &redirect, "cookie", &[]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.remedy().unwrap().contains("client id and secret"), "{:?}", error.remedy());
+    assert_eq!(dispatcher.oauth_client_id(&scope).await.unwrap(), None);
+
+    let own = ("own-1".to_owned(), "own-secret".to_owned().into());
+    dispatcher.set_oauth_client(&scope, Some(own)).await.unwrap();
+    let url = dispatcher.begin_connect(&scope, &redirect, "cookie", &[]).await.unwrap();
+    assert!(url.as_str().contains("client_id=own-1"), "{url}");
 }
 
 #[test]

@@ -6,10 +6,9 @@ mod support;
 
 use serde_json::json;
 use support::{Fake, World};
-use sync_core::{Credentials, ErrorKind, Grants as _, Scope};
+use sync_core::{ErrorKind, Grants as _, Scope};
 use sync_dispatch::{Configured, ConnectOptions, ConnectionStatus};
 use sync_engine::Store as _;
-use url::Url;
 
 #[tokio::test]
 async fn a_key_that_works_is_stored_with_its_account_in_setup() {
@@ -133,24 +132,6 @@ async fn a_connect_while_a_run_is_under_way_says_who_runs() {
 }
 
 #[tokio::test]
-async fn oauth_connects_in_the_browser_that_began() {
-    let world = World::new();
-    let redirect: Url = "https://host.example/callback".parse().unwrap();
-    let (url, pending) = world.dispatcher.begin_connect(&world.scope(), &redirect, "cookie").unwrap();
-    assert_eq!(url.host_str(), Some("ledger.example"));
-    let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
-    let query = format!("code=abc&state={state}");
-
-    let forged =
-        world.dispatcher.finish_connect(pending.clone(), &query, "another cookie", ConnectOptions::new()).await.unwrap_err();
-    assert_eq!(forged.kind(), ErrorKind::Forbidden);
-    let connected = world.dispatcher.finish_connect(pending, &query, "cookie", ConnectOptions::new()).await.unwrap();
-    assert_eq!(connected.account.unwrap().as_str(), "acc-1");
-    let grant = world.store.load(&world.scope()).await.unwrap().unwrap();
-    assert!(matches!(grant.credentials, Credentials::Token { .. }));
-}
-
-#[tokio::test]
 async fn settings_are_stored_only_when_they_are_right() {
     let world = World::new();
     world.connect().await;
@@ -231,28 +212,6 @@ async fn a_disconnect_drops_the_secrets_and_keeps_the_row() {
     assert!(world.store.load(&world.scope()).await.unwrap().is_none());
     assert!(matches!(world.row().await.status, ConnectionStatus::Disconnected { .. }));
     assert_eq!(world.row().await.account.unwrap().as_str(), "acc-1");
-}
-
-async fn connect_by_oauth(world: &World, scope: &Scope) {
-    let redirect: Url = "https://host.example/callback".parse().unwrap();
-    let (url, pending) = world.dispatcher.begin_connect(scope, &redirect, "cookie").unwrap();
-    let state = url.query_pairs().find(|(name, _)| name == "state").unwrap().1.into_owned();
-    let options = ConnectOptions::new().confirm_shared_account();
-    world.dispatcher.finish_connect(pending, &format!("code=abc&state={state}"), "cookie", options).await.unwrap();
-}
-
-#[tokio::test]
-async fn a_sign_in_is_revoked_there_only_when_no_other_connection_uses_the_account() {
-    let world = World::new();
-    let other = Scope::new("red-ray", "ledger");
-    connect_by_oauth(&world, &world.scope()).await;
-    connect_by_oauth(&world, &other).await;
-    let n_revoked = || world.service.state().calls.iter().filter(|call| call.contains("revoke")).count();
-
-    assert!(!world.dispatcher.disconnect(&other).await.unwrap().revoked);
-    assert_eq!(n_revoked(), 0);
-    assert!(world.dispatcher.disconnect(&world.scope()).await.unwrap().revoked);
-    assert_eq!(n_revoked(), 1);
 }
 
 #[tokio::test]

@@ -7,8 +7,8 @@ use std::{
 };
 
 use sync_core::{
-    AccountId, Clock, Counters, Descriptor, Error, ErrorKind, Grant, Grants, IntegrationId, Random, Result, Scope, Swapped,
-    Transport,
+    AccountId, Clock, Counters, Descriptor, Error, ErrorKind, Grant, Grants, IntegrationId, Random, Result, Scope, SignIns,
+    Swapped, Transport,
 };
 use url::Url;
 
@@ -27,6 +27,7 @@ pub struct Client(pub(crate) Arc<Inner>);
 pub(crate) struct Inner {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) grants: Arc<dyn Grants>,
+    pub(crate) sign_ins: Option<Arc<dyn SignIns>>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) retry: RetryPolicy,
@@ -57,6 +58,7 @@ impl Client {
         ClientBuilder {
             grants,
             counters,
+            sign_ins: None,
             transport: None,
             clock: None,
             random: None,
@@ -161,6 +163,7 @@ impl Inner {
 pub struct ClientBuilder {
     grants: Arc<dyn Grants>,
     counters: Arc<dyn Counters>,
+    sign_ins: Option<Arc<dyn SignIns>>,
     transport: Option<Arc<dyn Transport>>,
     clock: Option<Arc<dyn Clock>>,
     random: Option<Arc<dyn Random>>,
@@ -178,6 +181,13 @@ impl fmt::Debug for ClientBuilder {
 }
 
 impl ClientBuilder {
+    /// With a place for sign-ins that wait for a person, and for OAuth clients of organizations' own. Without one nobody
+    /// can sign in.
+    pub fn with_sign_ins(mut self, sign_ins: Arc<dyn SignIns>) -> Self {
+        self.sign_ins = Some(sign_ins);
+        self
+    }
+
     /// With another way to move bytes.
     pub fn with_transport(mut self, transport: Arc<dyn Transport>) -> Self {
         self.transport = Some(transport);
@@ -214,7 +224,8 @@ impl ClientBuilder {
         self
     }
 
-    /// With the OAuth client by which the application is known to an integration's provider.
+    /// With the OAuth client by which the application is known to an integration's provider, unless an organization brought
+    /// its own.
     pub fn with_oauth_client(mut self, integration: &IntegrationId, client: OAuthClient) -> Self {
         self.oauth_clients.insert(integration.as_str().to_owned(), client);
         self
@@ -258,6 +269,7 @@ impl ClientBuilder {
         Ok(Client(Arc::new(Inner {
             transport,
             grants: self.grants,
+            sign_ins: self.sign_ins,
             counters: self.counters,
             clock: self.clock.unwrap_or_else(|| Arc::new(system_clock())),
             random: self.random.unwrap_or_else(|| Arc::new(system_random())),

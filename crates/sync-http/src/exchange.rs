@@ -16,6 +16,7 @@ use crate::{
     budget::{Ended, Payer, Permit, cancelled},
     client::{Inner, Shared},
     endpoint,
+    oauth::client_id,
     retry::{Known, may_repeat, told},
     session::{has_secret, secret, sign},
     telemetry,
@@ -184,9 +185,11 @@ impl AuthorizedExchange {
         self.assert_account(call, &grant)?;
         let request = self.request(call, &grant)?;
         let account = grant.account.clone();
+        let hosts = || self.inner.oauth_client(self.descriptor).map_or("", |client| client.id());
+        let app = client_id(&grant).map_or_else(|| hosts().to_owned(), str::to_owned);
         let payer = Payer {
             scope: &self.scope,
-            app: self.inner.oauth_client(self.descriptor).map_or("", |client| client.id()),
+            app: &app,
             account: account.as_ref().map(AccountId::as_str),
             budget: call.budget,
             cost: call.cost,

@@ -54,7 +54,7 @@ pub use client::{Client, ClientBuilder};
 pub use config::OAuthClient;
 pub use exchange::AuthorizedExchange;
 pub use har::Archive;
-pub use oauth::PendingConnect;
+pub use oauth::{GrantHistory, SignIn, WayBack, missing_scopes};
 pub use retry::RetryPolicy;
 pub use system::{system_clock, system_random};
 pub use transport::{ReqwestTransport, TransportConfig};

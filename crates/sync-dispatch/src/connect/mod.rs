@@ -8,11 +8,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use secrecy::SecretString;
 use serde::Serialize;
 use sync_core::{
-    AccountId, Check, Connection, Error, ErrorKind, Grant, Integration, OrganizationId, Result, Retry, Scope, Swapped,
-    SyncHandler,
+    AccountId, Check, Connection, Credentials, Error, ErrorKind, Grant, Integration, OrganizationId, Result, Retry, Scope,
+    Swapped, SyncHandler,
 };
 use sync_engine::{ConnectionRow, ConnectionStatus};
-use sync_http::grant_from_key;
+use sync_http::{GrantHistory, grant_from_key};
 
 use crate::{
     Dispatcher,
@@ -75,6 +75,8 @@ impl ConnectOptions {
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Connected {
+    /// Whose connection it is, with which provider.
+    pub scope: Scope,
     /// The account; `None` while one of `accounts` must be chosen with [`Dispatcher::choose_account`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<AccountId>,
@@ -262,6 +264,38 @@ impl Dispatcher {
             .with_retry(Retry::Backoff))
     }
 
+    /// True when another connection of this store lives by the same grant: the same remote account, and the same OAuth
+    /// client. Where that can't be told, it is taken to be so: a grant that is revoked can't be had back.
+    pub(crate) async fn shares_grant(&self, scope: &Scope, account: Option<&AccountId>, grant: &Grant) -> Result<bool> {
+        let client = GrantHistory::of(grant).client;
+        let mut after: Option<Scope> = None;
+        loop {
+            let page = self.0.store.connections(None, after.as_ref(), PAGE).await?;
+            for row in &page {
+                let is_other = row.scope.integration == scope.integration && row.scope != *scope;
+                let may_be_same = account.is_none() || row.account.is_none() || row.account.as_ref() == account;
+                if !is_other || !may_be_same || matches!(row.status, ConnectionStatus::Disconnected { .. }) {
+                    continue;
+                }
+                let theirs = match self.0.store.load(&row.scope).await {
+                    Ok(None) => continue,
+                    Ok(Some(theirs)) if !matches!(theirs.credentials, Credentials::Token { .. }) => continue,
+                    Ok(Some(theirs)) => GrantHistory::of(&theirs).client,
+                    Err(error) if matches!(error.kind(), ErrorKind::WrongKey | ErrorKind::Corrupt) => None,
+                    Err(error) => return Err(error),
+                };
+                if client.is_none() || theirs.is_none() || theirs == client {
+                    return Ok(true);
+                }
+            }
+            let n_rows = page.len();
+            after = page.into_iter().next_back().map(|row| row.scope);
+            if n_rows < PAGE {
+                return Ok(false);
+            }
+        }
+    }
+
     /// Another connection of this store to the same account, unless it was disconnected.
     pub(crate) async fn others_on(&self, scope: &Scope, account: &AccountId) -> Result<Option<OrganizationId>> {
         let mut after: Option<Scope> = None;
@@ -287,7 +321,14 @@ impl Dispatcher {
 
 fn connected(scope: &Scope, (row, same_account): (ConnectionRow, bool), accounts: Accounts) -> Connected {
     tracing::info!(%scope, same_account, "connected");
-    Connected { account: row.account, account_name: row.account_name, accounts, status: row.status, same_account }
+    Connected {
+        scope: scope.clone(),
+        account: row.account,
+        account_name: row.account_name,
+        accounts,
+        status: row.status,
+        same_account,
+    }
 }
 
 /// The account to use: the chosen one, or the only one.

@@ -67,7 +67,7 @@ const SERVER: OAuthServer = OAuthServer {
     client_auth: OAuthClientAuth::Form,
     pkce: true,
     authorize_params: &[],
-    expires: false,
+    expires: true,
 };
 
 const ENDPOINTS: &[Endpoint] = &[Endpoint { name: "api", url: "https://ledger.example", fallback: None }];
@@ -126,6 +126,19 @@ pub static PAGER: Descriptor = Descriptor {
 
 /// A provider without a sign-in.
 pub static OPEN: Descriptor = Descriptor { id: "folder", name: "Folder", ..BLANK };
+
+/// The words of its sign-in.
+pub static WORDS: SignInWords = SignInWords {
+    scopes: &[("books", "see and change the books")],
+    ends: &[
+        SignInEnd { sign: EndSign::DaysOld(7), reason: "the ledger ends trials after 7 days", remedy: "Buy the ledger." },
+        SignInEnd { sign: EndSign::Any, reason: "somebody withdrew it in the ledger", remedy: "" },
+    ],
+};
+
+/// The ledger with its words.
+pub const REGISTRATION: Registration =
+    Registration { descriptor: &LEDGER, build: |_| Ok(Fake::of(&LEDGER)), sign_in: &WORDS };
 
 #[derive(Debug)]
 pub struct Fake(&'static Descriptor);

@@ -21,7 +21,7 @@ use sync_core::{
 use sync_dispatch::{ConnectOptions, Connected, Dispatcher, DispatcherBuilder, MemoryStore, RunOptions};
 use sync_http::OAuthClient;
 
-pub use integration::{CONSENTING, Fake, LEDGER, OAUTH_ONLY, OPEN, OUTBOX, PAGER};
+pub use integration::{CONSENTING, Fake, LEDGER, OAUTH_ONLY, OPEN, OUTBOX, PAGER, REGISTRATION};
 pub use service::Service;
 pub use shop::Shop;
 
@@ -107,6 +107,24 @@ pub struct World {
     pub dispatcher: Dispatcher,
 }
 
+fn builder(
+    clock: &TestClock,
+    store: &MemoryStore,
+    shop: &Arc<Shop>,
+    service: &Arc<Service>,
+    inbox: &Arc<Inbox>,
+) -> DispatcherBuilder {
+    Dispatcher::builder(Arc::new(store.clone()), HostRecords::ReadOnly(Arc::clone(shop) as _))
+        .clock(Arc::new(clock.clone()))
+        .random(Arc::new(Counting::default()))
+        .transport(Arc::clone(service) as _)
+        .notifier(Arc::clone(inbox) as _)
+        .webhook_keys(Arc::new(Keys))
+        .without_consent_sink()
+        .oauth_client("ledger", OAuthClient::new("client-1", "client-secret".to_owned()))
+        .integration(REGISTRATION, serde_json::Value::Null)
+}
+
 impl World {
     pub fn new() -> Self {
         Self::with(|builder| builder)
@@ -118,17 +136,13 @@ impl World {
         let shop = Arc::new(Shop::default());
         let service = Arc::new(Service::default());
         let inbox = Arc::new(Inbox::default());
-        let builder = Dispatcher::builder(Arc::new(store.clone()), HostRecords::ReadOnly(shop.clone()))
-            .clock(Arc::new(clock.clone()))
-            .random(Arc::new(Counting::default()))
-            .transport(service.clone())
-            .notifier(inbox.clone())
-            .webhook_keys(Arc::new(Keys))
-            .without_consent_sink()
-            .oauth_client("ledger", OAuthClient::new("client-1", "client-secret".to_owned()))
-            .built_integration(Fake::of(&LEDGER));
-        let dispatcher = change(builder).build().unwrap();
+        let dispatcher = change(builder(&clock, &store, &shop, &service, &inbox)).build().unwrap();
         Self { clock, store, shop, service, inbox, dispatcher }
+    }
+
+    /// Another process over the same store.
+    pub fn again(&self, change: impl FnOnce(DispatcherBuilder) -> DispatcherBuilder) -> Dispatcher {
+        change(builder(&self.clock, &self.store, &self.shop, &self.service, &self.inbox)).build().unwrap()
     }
 
     pub fn scope(&self) -> Scope {

@@ -22,6 +22,12 @@ pub struct State {
     pub refused: BTreeSet<String>,
     /// Answers instead of the usual ones, by path.
     pub instead: BTreeMap<String, (u16, Option<&'static str>)>,
+    /// The scopes that are granted; `None`: those that are asked for.
+    pub granted: Option<String>,
+    /// How long tokens live, in seconds; for ever when `None`.
+    pub expires_in: Option<u64>,
+    /// What is said with answers that are not the usual ones.
+    pub error: Value,
     /// Method and path of each call.
     pub calls: Vec<String>,
 }
@@ -46,6 +52,9 @@ impl Default for Service {
             records: BTreeMap::new(),
             refused: BTreeSet::new(),
             instead: BTreeMap::new(),
+            granted: None,
+            expires_in: None,
+            error: json!({"error": "told to"}),
             calls: Vec::new(),
         }))
     }
@@ -69,10 +78,19 @@ impl Service {
         let path = request.uri().path().to_owned();
         state.calls.push(format!("{} {path}", request.method()));
         if let Some((status, retry_after)) = state.instead.get(&path) {
-            return (*status, *retry_after, json!({"error": "told to"}));
+            return (*status, *retry_after, state.error.clone());
         }
         match path.as_str() {
-            "/oauth/token" => return (200, None, json!({"access_token": "token-1", "token_type": "bearer"})),
+            "/oauth/token" => {
+                let mut answer = json!({"access_token": "token-1", "token_type": "bearer", "refresh_token": "refresh-1"});
+                if let Some(scopes) = &state.granted {
+                    answer["scope"] = json!(scopes);
+                }
+                if let Some(seconds) = state.expires_in {
+                    answer["expires_in"] = json!(seconds);
+                }
+                return (200, None, answer);
+            }
             "/oauth/revoke" => return (200, None, json!({})),
             _ => {}
         }

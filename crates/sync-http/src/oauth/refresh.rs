@@ -13,8 +13,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 use sync_core::{Credentials, Descriptor, Effect, Error, ErrorKind, Grant, Result, Scope, Swapped, Within};
 use tracing::Instrument as _;
 
-use super::token::{TOKEN_TIMEOUT, left, server};
+use super::{
+    client_id, history,
+    token::{TOKEN_TIMEOUT, left, server},
+};
 use crate::{
+    OAuthClient,
     budget::cancelled,
     client::Inner,
     session::{has_secret, revoked},
@@ -79,6 +83,12 @@ impl Inner {
                 self.clock.sleep(LOOK.min(until(now, within.deadline)).max(Duration::from_millis(1))).await;
                 continue;
             }
+            // Before the claim: what can't be asked for need not be claimed.
+            let client = self.client_for(scope, descriptor, client_id(&grant)).await;
+            let client = match client {
+                Err(_) if is_good_still => return Ok(grant),
+                client => client?,
+            };
             let mut claimed = Grant { generation: grant.generation + 1, ..grant.clone() };
             claimed.vars.insert(CLAIM.to_owned(), later(now, CLAIM_LIVES).to_string());
             match self.grants.swap(scope, Some(grant.generation), Some(claimed.clone())).await? {
@@ -86,7 +96,7 @@ impl Inner {
                 Swapped::Lost(_) => continue,
             }
             let refresh = refresh.clone();
-            match self.refresh(scope, descriptor, claimed, &refresh).await {
+            match self.refresh(scope, descriptor, &client, claimed, &refresh).await {
                 Ok(fresh) => return Ok(fresh),
                 // The old token still works: the run goes on with it, and a later call tries again.
                 Err(error) if is_good_still && error.kind() != ErrorKind::AuthRevoked => {
@@ -108,27 +118,41 @@ impl Inner {
         &self,
         scope: &Scope,
         descriptor: &'static Descriptor,
+        client: &OAuthClient,
         claimed: Grant,
         refresh: &SecretString,
     ) -> Result<Grant> {
         let span = telemetry::token_span(descriptor, "refresh_token");
-        let exchanged = self.exchange_refresh(descriptor, refresh).instrument(span.clone()).await;
+        let exchanged = self.exchange_refresh(descriptor, client, refresh).instrument(span.clone()).await;
         let mut next = Grant { generation: claimed.generation + 1, ..claimed.clone() };
         next.vars.remove(CLAIM);
         let failed = match exchanged {
             Ok((credentials, scopes)) => {
                 next.credentials = credentials;
+                history::refreshed(&mut next, client.id(), self.clock.now());
                 next.scopes = scopes.unwrap_or(next.scopes);
                 None
             }
             Err(error) => {
                 if error.kind() == ErrorKind::AuthRevoked {
                     next.dead_since = Some(self.clock.now());
+                    history::ended(&mut next, &error);
                 }
                 Some(error)
             }
         };
-        let swapped = self.store(scope, claimed.generation, &next).await?;
+        let mut swapped = self.store(scope, claimed.generation, &next).await?;
+        // Our claim lapsed while we waited, and another process tried the token that we had used up: it found the grant
+        // dead, which it is not.
+        while failed.is_none()
+            && let Swapped::Lost(Some(stored)) = &swapped
+            && is_same_token(stored, &claimed)
+            && (stored.dead_since.is_some() || claim(stored).is_some())
+        {
+            let expected = stored.generation;
+            next.generation = expected + 1;
+            swapped = self.store(scope, expected, &next).await?;
+        }
         let outcome = match (&swapped, &failed) {
             (Swapped::Lost(_), _) => "lost",
             (_, Some(error)) => error.kind().as_str(),
@@ -174,10 +198,11 @@ impl Inner {
     async fn exchange_refresh(
         &self,
         descriptor: &'static Descriptor,
+        client: &OAuthClient,
         refresh: &SecretString,
     ) -> Result<(Credentials, Option<Vec<String>>)> {
         let server = server(descriptor)?;
-        let flow = self.oauth_flow(descriptor)?;
+        let flow = self.oauth_flow(descriptor, client)?;
         let token = RefreshToken::new(refresh.expose_secret().to_owned());
         let mut attempt = 1;
         loop {

@@ -15,7 +15,7 @@ use oauth2::{
     StandardRevocableToken, TokenResponse as _, TokenUrl,
     basic::{BasicErrorResponse, BasicRevocationErrorResponse, BasicTokenIntrospectionResponse},
 };
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::SecretString;
 use sync_core::{
     AuthScheme, Credentials, Descriptor, Error, ErrorKind, OAuthClientAuth, OAuthServer, Owner, Result, Retry, Transport,
     TransportError, TransportFault, TransportLimits,
@@ -48,6 +48,9 @@ pub(crate) const TOKEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Largest token answer that is read, in bytes. Xero's tokens are JWTs of a few kilobytes.
 const MAX_TOKEN_ANSWER_BYTES: usize = 1 << 20;
+
+/// Largest answer of a metadata or revoke call that is read, in bytes.
+pub(crate) const MAX_SMALL_ANSWER_BYTES: usize = 64 << 10;
 
 /// The OAuth server of a descriptor.
 pub(crate) fn server(descriptor: &'static Descriptor) -> Result<&'static OAuthServer> {
@@ -93,31 +96,29 @@ impl<'c> oauth2::AsyncHttpClient<'c> for Wire {
     }
 }
 
+/// The flow of a descriptor's server with a client, by its id and secret.
+pub(super) fn flow(
+    descriptor: &'static Descriptor,
+    (id, secret): (&str, &str),
+    url: impl Fn(&str, &str) -> Result<String>,
+) -> Result<OAuthFlow> {
+    let server = server(descriptor)?;
+    let auth = url(server.endpoint, server.authorize_path)?;
+    let token = url(server.token_endpoint, server.token_path)?;
+    let internal = |_| Error::new(ErrorKind::Internal, "a URL of the OAuth server can't be read");
+    Ok(OAuth::new(ClientId::new(id.to_owned()))
+        .set_client_secret(ClientSecret::new(secret.to_owned()))
+        .set_auth_type(match server.client_auth {
+            OAuthClientAuth::Basic => AuthType::BasicAuth,
+            OAuthClientAuth::Form => AuthType::RequestBody,
+        })
+        .set_auth_uri(AuthUrl::new(auth).map_err(internal)?)
+        .set_token_uri(TokenUrl::new(token).map_err(internal)?))
+}
+
 impl Inner {
     pub(crate) fn wire(&self) -> Wire {
         Wire { transport: Arc::clone(&self.transport), answer: Arc::default() }
-    }
-
-    /// The flow of a descriptor's server with the configured client.
-    pub(crate) fn oauth_flow(&self, descriptor: &'static Descriptor) -> Result<OAuthFlow> {
-        let server = server(descriptor)?;
-        let client = self.oauth_client(descriptor).ok_or_else(|| {
-            Error::new(ErrorKind::Config, format!("there is no OAuth client for {}", descriptor.name)).with_remedy(format!(
-                "Register the application with {} and put its client id and secret into the configuration.",
-                descriptor.name
-            ))
-        })?;
-        let auth = self.oauth_url(descriptor, server.endpoint, server.authorize_path)?;
-        let token = self.oauth_url(descriptor, server.token_endpoint, server.token_path)?;
-        let internal = |_| Error::new(ErrorKind::Internal, "a URL of the OAuth server can't be read");
-        Ok(OAuth::new(ClientId::new(client.id.clone()))
-            .set_client_secret(ClientSecret::new(client.secret.expose_secret().to_owned()))
-            .set_auth_type(match server.client_auth {
-                OAuthClientAuth::Basic => AuthType::BasicAuth,
-                OAuthClientAuth::Form => AuthType::RequestBody,
-            })
-            .set_auth_uri(AuthUrl::new(auth).map_err(internal)?)
-            .set_token_uri(TokenUrl::new(token).map_err(internal)?))
     }
 
     pub(crate) fn oauth_url(&self, descriptor: &'static Descriptor, endpoint: &str, path: &str) -> Result<String> {
@@ -176,6 +177,9 @@ pub(crate) fn refusal(descriptor: &Descriptor, status: StatusCode, body: &[u8], 
         error: String,
         #[serde(default)]
         error_description: Option<String>,
+        /// Google's: `invalid_rapt` where a session policy asks for a fresh sign-in.
+        #[serde(default)]
+        error_subtype: Option<String>,
     }
     let name = descriptor.name;
     let refusal = serde_json::from_slice::<Refusal>(body).ok().filter(|_| !status.is_success());
@@ -183,6 +187,18 @@ pub(crate) fn refusal(descriptor: &Descriptor, status: StatusCode, body: &[u8], 
     let error = match code {
         Some("invalid_grant") => Error::new(ErrorKind::AuthRevoked, format!("{name} no longer accepts what was agreed"))
             .with_remedy(format!("Connect {name} again.")),
+        Some("admin_policy_enforced") => {
+            Error::new(ErrorKind::AuthRevoked, format!("the administrator of this {name} account stopped the application"))
+                .with_remedy(format!("Ask the account's administrator to allow it, then connect {name} again."))
+        }
+        Some("redirect_uri_mismatch") => {
+            Error::new(ErrorKind::Config, format!("{name} does not know the address that people come back to"))
+                .with_remedy(format!("Register the redirect address with {name}."))
+        }
+        Some("deleted_client" | "disabled_client") => {
+            Error::new(ErrorKind::Config, format!("{name} has deleted or disabled the application's OAuth client"))
+                .with_remedy("Restore it there, or register another one and put it into the configuration.")
+        }
         Some("invalid_client" | "unauthorized_client") => {
             Error::new(ErrorKind::Config, format!("{name} does not accept the application's OAuth client"))
                 .with_remedy("Check client id and secret in the configuration.")
@@ -212,7 +228,11 @@ pub(crate) fn refusal(descriptor: &Descriptor, status: StatusCode, body: &[u8], 
     let error = error.with_context("status", status.as_u16());
     match refusal {
         // A code is a word; whatever else stands there is not ours to print.
-        Some(Refusal { error: code, error_description }) if endpoint::is_label(&code) => {
+        Some(Refusal { error: code, error_description, error_subtype }) if endpoint::is_label(&code) => {
+            let error = match error_subtype.filter(|subtype| endpoint::is_label(subtype)) {
+                Some(subtype) => error.with_context("subtype", subtype),
+                None => error,
+            };
             error.with_provider(code, error_description.unwrap_or_default())
         }
         _ => error,

@@ -7,6 +7,7 @@ mod budget;
 mod client;
 mod connect;
 mod live;
+mod memory;
 mod refresh;
 mod retry;
 mod support;

@@ -11,6 +11,7 @@ use std::{
 use futures_util::future::join_all;
 use secrecy::{ExposeSecret as _, SecretString};
 use sync_core::{AccountId, Credentials, ErrorKind, Exchange as _, Grant, Lane, TransportFault};
+use sync_http::GrantHistory;
 
 use crate::support::{MemoryGrants, Step, World, answer, key_grant, read, scope, slow, start, token_grant, write};
 
@@ -73,7 +74,10 @@ fn sixty_four_tasks_refresh_once() {
     assert!(results.iter().all(Result::is_ok));
     assert_eq!((exchanges.load(Ordering::SeqCst), world.transport.count()), (1, 65));
     assert_eq!(refresh_token(&world.grants.grant(&scope())), "refresh-1-s3cret");
-    assert_eq!(world.grants.grant(&scope()).vars.keys().collect::<Vec<_>>(), ["dc"]);
+    assert_eq!(
+        world.grants.grant(&scope()).vars.keys().collect::<Vec<_>>(),
+        ["dc", "sync-http.client", "sync-http.refreshed-at"]
+    );
 }
 
 #[test]
@@ -278,4 +282,46 @@ fn a_disconnect_in_mid_refresh_stays_a_disconnect() {
     world.grants.put(&scope(), token_grant(Duration::ZERO));
     assert_eq!(world.send(read()).unwrap_err().kind(), ErrorKind::NotConnected);
     assert!(world.grants.grants.lock().unwrap().is_empty());
+}
+
+#[test]
+fn a_slow_process_that_holds_the_living_token_raises_what_a_faster_one_buried() {
+    // The server rotates: the first exchange used the token up, and its answer came late.
+    let world = World::by_rule_with_grants(|grants: &MemoryGrants, request, idx| {
+        if request.uri().path() != "/oauth2/token" {
+            return answer(200, "{}");
+        }
+        assert_eq!(idx, 0, "there is one exchange");
+        // Meanwhile our claim lapsed, and another process was told `invalid_grant`.
+        let stored = grants.grant(&scope());
+        let mut dead = Grant { generation: stored.generation + 2, dead_since: Some(start()), ..stored };
+        dead.vars.remove("sync-http.refreshing-until");
+        grants.put(&scope(), dead);
+        answer(200, &tokens(1))
+    });
+    world.grants.put(&scope(), token_grant(Duration::ZERO));
+    assert!(world.send(read()).is_ok());
+    let grant = world.grants.grant(&scope());
+    assert_eq!(
+        (grant.dead_since, access(&grant), refresh_token(&grant)),
+        (None, "access-1-s3cret".into(), "refresh-1-s3cret".into())
+    );
+}
+
+#[test]
+fn a_dead_grant_remembers_how_it_ended_and_how_long_it_lived() {
+    let world = World::by_rule(|request, idx| match request.uri().path() {
+        "/oauth2/token" if idx == 0 => answer(200, &tokens(1)),
+        "/oauth2/token" => answer(400, r#"{"error":"invalid_grant","error_subtype":"invalid_rapt"}"#),
+        _ => answer(200, "{}"),
+    })
+    .time_left(3 * HOUR);
+    world.grants.put(&scope(), token_grant(Duration::ZERO));
+    world.send(read()).unwrap();
+    world.clock.pass(HOUR);
+    let error = world.send(read()).unwrap_err();
+    assert_eq!((error.kind(), error.provider_code()), (ErrorKind::AuthRevoked, Some("invalid_grant")));
+    let history = GrantHistory::of(&world.grants.grant(&scope()));
+    assert_eq!((history.end.as_deref(), history.client.as_deref()), (Some("invalid_rapt"), Some("client-1")));
+    assert_eq!(history.refreshed_at, Some(start()));
 }

@@ -2,7 +2,7 @@
 
 use std::{
     cell::Cell,
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     future::Future,
     pin::{Pin, pin},
     sync::{
@@ -19,12 +19,13 @@ use http::{Method, Request, Response};
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use sync_core::{
-    AccountId, AuthScheme, Call, Cancel, Clock, CounterKey, Counters, CredentialField, Credentials, Descriptor, Effect,
-    Endpoint, Error, ErrorKind, Exchange, Grant, Grants, Kind, Lane, OAuthClientAuth, OAuthServer, Quota, QuotaScope,
-    Random, Result, Retry, Scope, Span, Swapped, SystemRandom, Transport, TransportError, TransportFault, TransportLimits,
-    Within,
+    AccountId, AuthScheme, Call, Cancel, Clock, CredentialField, Credentials, Descriptor, Effect, Endpoint, Error,
+    ErrorKind, Exchange, Grant, Kind, Lane, OAuthClientAuth, OAuthServer, Quota, QuotaScope, Random, Result, Retry, Scope,
+    Span, SystemRandom, Transport, TransportError, TransportFault, TransportLimits, Within,
 };
 use sync_http::{AuthorizedExchange, Client, ClientBuilder, OAuthClient};
+
+pub(crate) use crate::memory::{MemoryCounters, MemoryGrants};
 
 pub(crate) const KEY: &str = "k3y0123456789abcdef-us19";
 pub(crate) const CLIENT_SECRET: &str = "cl1ent-s3cret-value";
@@ -248,73 +249,6 @@ impl Transport for Scripted {
     }
 }
 
-// --- grants and counters --------------------------------------------------------------------------------------------
-
-#[derive(Default)]
-pub(crate) struct MemoryGrants {
-    pub(crate) grants: Mutex<HashMap<Scope, Grant>>,
-    pub(crate) fail_swaps: AtomicUsize,
-}
-
-impl MemoryGrants {
-    pub(crate) fn grant(&self, scope: &Scope) -> Grant {
-        self.grants.lock().unwrap()[scope].clone()
-    }
-
-    pub(crate) fn put(&self, scope: &Scope, grant: Grant) {
-        self.grants.lock().unwrap().insert(scope.clone(), grant);
-    }
-}
-
-#[async_trait]
-impl Grants for MemoryGrants {
-    async fn load(&self, scope: &Scope) -> Result<Option<Grant>> {
-        Ok(self.grants.lock().unwrap().get(scope).cloned())
-    }
-
-    async fn swap(&self, scope: &Scope, expected: Option<u64>, grant: Option<Grant>) -> Result<Swapped> {
-        if self.fail_swaps.load(Ordering::SeqCst) > 0
-            && grant.as_ref().is_some_and(|grant| !grant.vars.contains_key("sync-http.refreshing-until"))
-        {
-            self.fail_swaps.fetch_sub(1, Ordering::SeqCst);
-            return Err(Error::new(ErrorKind::Store, "the store is locked"));
-        }
-        let mut grants = self.grants.lock().unwrap();
-        let stored = grants.get(scope).cloned();
-        if stored.as_ref().map(|grant| grant.generation) != expected {
-            return Ok(Swapped::Lost(stored.map(Box::new)));
-        }
-        match grant {
-            Some(grant) => grants.insert(scope.clone(), grant),
-            None => grants.remove(scope),
-        };
-        Ok(Swapped::Stored)
-    }
-}
-
-#[derive(Default)]
-pub(crate) struct MemoryCounters(pub(crate) Mutex<HashMap<(CounterKey, Timestamp), u32>>);
-
-#[async_trait]
-impl Counters for MemoryCounters {
-    async fn take(&self, key: &CounterKey, window: Timestamp, amount: u32, limit: u32) -> Result<(u32, bool)> {
-        let mut counts = self.0.lock().unwrap();
-        let count = counts.entry((key.clone(), window)).or_default();
-        let fits = *count + amount <= limit;
-        if fits {
-            *count += amount;
-        }
-        Ok((*count, fits))
-    }
-
-    async fn correct(&self, key: &CounterKey, window: Timestamp, used: u32) -> Result<()> {
-        let mut counts = self.0.lock().unwrap();
-        let count = counts.entry((key.clone(), window)).or_default();
-        *count = (*count).max(used);
-        Ok(())
-    }
-}
-
 // --- a provider -----------------------------------------------------------------------------------------------------
 
 const KEY_AUTH: AuthScheme = AuthScheme::ApiKey {
@@ -414,6 +348,16 @@ pub(crate) fn token_grant(expires_in: Duration) -> Grant {
     }
 }
 
+/// Counts where something must be unique, and jitters nowhere.
+fn count(buffer: &mut [u8]) {
+    static N: AtomicUsize = AtomicUsize::new(0);
+    buffer.fill(0);
+    if buffer.len() == 32 {
+        let n = N.fetch_add(1, Ordering::SeqCst).to_be_bytes();
+        buffer.iter_mut().zip(n).for_each(|(to, from)| *to = from);
+    }
+}
+
 // --- the world ------------------------------------------------------------------------------------------------------
 
 /// Everything around a client.
@@ -472,11 +416,12 @@ impl World {
     }
 
     pub(crate) fn builder(&self) -> ClientBuilder {
-        let random: Arc<dyn Random> = Arc::new(SystemRandom::new(|buffer| buffer.fill(0)));
+        let random: Arc<dyn Random> = Arc::new(SystemRandom::new(count));
         Client::builder(self.grants.clone(), self.counters.clone())
             .with_transport(self.transport.clone())
             .with_clock(Arc::new(Port(self.clock.clone())))
             .with_random(random)
+            .with_sign_ins(self.grants.clone())
             .with_oauth_client(&"acme".into(), OAuthClient::new("client-1", CLIENT_SECRET))
     }
 

@@ -39,7 +39,7 @@ pub(super) async fn sign_in(
         .parse()
         .map_err(|error: url::ParseError| Error::new(ErrorKind::Internal, "the way back has no URL").with_source(error))?;
     let nonce = system_random().id();
-    let (consent, pending) = bench.dispatcher.begin_connect(scope, &redirect, &nonce)?;
+    let consent = bench.dispatcher.begin_connect(scope, &redirect, &nonce, &[]).await?;
     // On standard error also with --json: without it nobody can go on.
     eprintln!("Open this page in a browser on this machine and sign in:\n\n  {consent}\n");
     app.out.note("Waiting for the browser to come back …");
@@ -48,7 +48,7 @@ pub(super) async fn sign_in(
             .with_owner(Owner::EndUserData)
             .with_remedy("Start again.")
     })??;
-    bench.dispatcher.finish_connect(pending, &query, &nonce, options).await
+    bench.dispatcher.finish_connect(&query, &nonce, options).await
 }
 
 /// Answers requests until one comes to the path of the way back; its query.
