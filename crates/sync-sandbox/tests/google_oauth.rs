@@ -332,6 +332,27 @@ fn the_app_may_sign_in_by_header_and_ask_who_it_was() {
     assert_eq!((text(&claims, "email"), text(&claims, "aud")), (CAPTAIN, CLIENT));
 }
 
+// O/resources/granular-permissions: who signed in has no box; GitHub requests/requests-oauthlib issue 387: `email` comes
+// back as `userinfo.email` beside `openid`. userinfo.get:
+// <https://googleapis.github.io/google-api-python-client/docs/dyn/oauth2_v2.userinfo.html>.
+#[test]
+fn who_signed_in_is_told_to_those_who_asked() {
+    let lab = willing(seed());
+    lab.act(json!({"do": "consent", "untick": ["email", LIST]}));
+    let tokens = connect(&lab, &[("scope", &format!("email {EVENTS} {LIST}"))]);
+    assert_eq!(text(&tokens, "scope"), format!("{EVENTS} https://www.googleapis.com/auth/userinfo.email openid"));
+    let ask = |token: &str| lab.send_as(token, Method::GET, "/oauth2/v2/userinfo?fields=email", None);
+    assert_eq!(ask(text(&tokens, "access_token")), (200, json!({"email": CAPTAIN})));
+    lab.act(json!({"do": "consent"}));
+    let plain = connect(&lab, &[("scope", EVENTS)]);
+    let (status, body) = ask(text(&plain, "access_token"));
+    assert_eq!((status, reason(&body)), (403, "insufficientPermissions"));
+    assert_eq!(ask("nobody").0, 401);
+    let boxes = Lab::new();
+    let (_, page) = authorize(&boxes, &asking(&[("scope", &format!("openid email {EVENTS}"))])).expect_err("a page");
+    assert_eq!(page.matches("type=\"checkbox\"").count(), 1);
+}
+
 #[test]
 fn no_token_and_no_code_is_in_the_state_or_the_log() {
     let lab = Lab::with(seed().with_consent(ConsentSeed::default()), SandboxOptions::default().with_bodies());

@@ -113,12 +113,17 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 impl Google {
-    /// Whose token it is, if it is good for this operation.
-    pub(super) fn access(&self, headers: &HeaderMap, operation: &str) -> Result<Access, Problem> {
-        let access = bearer(headers)
+    /// Whose token it is.
+    pub(super) fn signed_in(&self, headers: &HeaderMap) -> Result<&Access, Problem> {
+        bearer(headers)
             .and_then(|token| self.oauth.access.get(token))
             .filter(|access| access.expires.is_none_or(|expires| self.world.now < expires))
-            .ok_or_else(Problem::unauthorized)?;
+            .ok_or_else(Problem::unauthorized)
+    }
+
+    /// Whose token it is, if it is good for this operation.
+    pub(super) fn access(&self, headers: &HeaderMap, operation: &str) -> Result<Access, Problem> {
+        let access = self.signed_in(headers)?;
         if !scopes_for(operation).iter().any(|scope| access.has(scope)) {
             return Err(Problem::scope());
         }

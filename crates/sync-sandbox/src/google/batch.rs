@@ -6,7 +6,12 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header};
 
-use super::{Google, Route, problem::Problem, quota, route};
+use super::{
+    Google,
+    problem::Problem,
+    quota,
+    routes::{Route, route},
+};
 use crate::answer;
 
 /// A call inside a batch.

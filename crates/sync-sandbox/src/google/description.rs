@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fs};
 
 use serde_json::Value;
 
-use super::{ROUTES, access, calendars, channels, event, input::Kind, list};
+use super::{access, calendars, channels, event, filter, input::Kind, list, routes::ROUTES};
 
 fn description() -> Option<Value> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/specs/calendar-v3.json");
@@ -111,7 +111,7 @@ fn listings_take_the_described_parameters() {
     assert!(known.iter().all(|name| described.contains_key(*name)));
     assert_eq!(left_out, ["alwaysIncludeEmail", "calendarId", "maxAttendees"], "those that are refused, and the path's own");
     let forbidden = described["syncToken"]["description"].as_str().expect("words");
-    for name in list::NOT_INCREMENTAL {
+    for name in filter::NOT_INCREMENTAL {
         assert!(forbidden.contains(name), "{name} is said not to stand beside syncToken");
     }
 }

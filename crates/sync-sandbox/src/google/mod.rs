@@ -12,12 +12,15 @@ mod channels;
 #[cfg(test)]
 mod description;
 mod event;
+mod filter;
 mod input;
 mod list;
 mod oauth;
 mod problem;
+mod quirks;
 mod quota;
 mod read;
+mod routes;
 mod seed;
 mod series;
 mod state;
@@ -32,15 +35,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode};
 use jiff::Timestamp;
-use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-pub use seed::{
-    CalendarSeed, ConsentSeed, GoogleClientSeed, GoogleQuirks, GoogleQuotas, GoogleSeed, GoogleTokenSeed, GoogleUserSeed,
-    Revival,
-};
+pub use quirks::{GoogleQuirks, GoogleQuotas, Revival};
+pub use seed::{CalendarSeed, ConsentSeed, GoogleClientSeed, GoogleSeed, GoogleTokenSeed, GoogleUserSeed};
 
 use self::{
     act::Trouble,
@@ -49,17 +49,19 @@ use self::{
     oauth::OAuth,
     problem::Problem,
     quota::Meter,
+    routes::{Route, route},
 };
 use crate::Double;
 
 /// Google as a few people with calendars see it.
 ///
-/// All base URLs are the sandbox's own: the paths `/calendar/v3/…` and `/batch/calendar/v3` of `www.googleapis.com`,
-/// `/o/oauth2/v2/auth` of `accounts.google.com`, `/token` and `/revoke` of `oauth2.googleapis.com`.
+/// All base URLs are the sandbox's own: the paths `/calendar/v3/…`, `/batch/calendar/v3` and
+/// `/oauth2/v2/userinfo` of `www.googleapis.com`, `/o/oauth2/v2/auth` of `accounts.google.com`, `/token` and `/revoke` of
+/// `oauth2.googleapis.com`.
 ///
 /// Its operations, as [`Fault`](crate::Fault)s and the log name them: `calendars.{get,insert,patch,delete}`,
 /// `calendarList.{list,get}`, `events.{list,get,insert,patch,update,delete,move,instances,watch}`, `channels.stop`, `batch`,
-/// `oauth.{authorize,decide,token,revoke}`. Calls inside a batch are counted in the state, under `operations`.
+/// `userinfo.get`, `oauth.{authorize,decide,token,revoke}`. Calls inside a batch are counted in the state, under `operations`.
 ///
 /// Actions of people on the other side are objects `{"do": …, "calendar": …, "event": …}`: `create` (`body`), `edit`
 /// (`body`, as a patch), `shift` (`minutes`), `move-to` (`to`), `copy`, `delete`, `restore`, `purge`, `touch`,
@@ -108,70 +110,6 @@ impl World {
         self.n_ids += 1;
         token::hash(&format!("{what} {}", self.n_ids))[..26].to_owned()
     }
-}
-
-/// Operations: method, path below `/calendar/v3` with `*` for an id, name.
-const ROUTES: &[(&str, &[&str], &str)] = &[
-    ("POST", &["calendars"], "calendars.insert"),
-    ("GET", &["calendars", "*"], "calendars.get"),
-    ("PATCH", &["calendars", "*"], "calendars.patch"),
-    ("DELETE", &["calendars", "*"], "calendars.delete"),
-    ("GET", &["users", "me", "calendarList"], "calendarList.list"),
-    ("GET", &["users", "me", "calendarList", "*"], "calendarList.get"),
-    ("POST", &["channels", "stop"], "channels.stop"),
-    ("GET", &["calendars", "*", "events"], "events.list"),
-    ("POST", &["calendars", "*", "events"], "events.insert"),
-    ("POST", &["calendars", "*", "events", "watch"], "events.watch"),
-    ("GET", &["calendars", "*", "events", "*"], "events.get"),
-    ("PATCH", &["calendars", "*", "events", "*"], "events.patch"),
-    ("PUT", &["calendars", "*", "events", "*"], "events.update"),
-    ("DELETE", &["calendars", "*", "events", "*"], "events.delete"),
-    ("GET", &["calendars", "*", "events", "*", "instances"], "events.instances"),
-    ("POST", &["calendars", "*", "events", "*", "move"], "events.move"),
-];
-
-/// What a path calls.
-enum Route {
-    Api { name: &'static str, ids: Vec<String> },
-    Batch,
-    SignIn(&'static str),
-    OtherMethod,
-    Unknown,
-}
-
-fn route(method: &Method, path: &str) -> Route {
-    match (method.as_str(), path) {
-        ("GET", "/o/oauth2/v2/auth") => return Route::SignIn("oauth.authorize"),
-        ("POST", "/o/oauth2/v2/auth") => return Route::SignIn("oauth.decide"),
-        ("POST", "/token") => return Route::SignIn("oauth.token"),
-        ("POST", "/revoke") => return Route::SignIn("oauth.revoke"),
-        ("POST", "/batch/calendar/v3") => return Route::Batch,
-        _ => {}
-    }
-    let Some(below) = path.strip_prefix("/calendar/v3/") else { return Route::Unknown };
-    let segments: Vec<&str> = below.split('/').collect();
-    let fits = |pattern: &[&str]| {
-        pattern.len() == segments.len()
-            && pattern.iter().zip(&segments).all(|(want, have)| if *want == "*" { !have.is_empty() } else { want == have })
-    };
-    let mut has_path = false;
-    for (with, pattern, name) in ROUTES {
-        if !fits(pattern) {
-            continue;
-        }
-        if *with != method.as_str() {
-            has_path = true;
-            continue;
-        }
-        let ids = pattern
-            .iter()
-            .zip(&segments)
-            .filter(|(want, _)| **want == "*")
-            .map(|(_, id)| percent_decode_str(id).decode_utf8_lossy().into_owned())
-            .collect();
-        return Route::Api { name, ids };
-    }
-    if has_path { Route::OtherMethod } else { Route::Unknown }
 }
 
 impl Google {
@@ -327,6 +265,7 @@ impl Double for Google {
         match route(request.method(), request.uri().path()) {
             Route::Api { name, .. } | Route::SignIn(name) => name,
             Route::Batch => "batch",
+            Route::UserInfo => "userinfo.get",
             Route::OtherMethod | Route::Unknown => "unknown",
         }
     }
@@ -351,6 +290,7 @@ impl Double for Google {
             Route::SignIn("oauth.token") => return self.oauth.token(request, now),
             Route::SignIn(_) => return self.oauth.revoke(request),
             Route::Batch => self.batch(request),
+            Route::UserInfo => self.user_info(request),
             Route::Api { name, ids } => self.api(request, name, &ids),
             Route::OtherMethod => Err(Problem::ours(405, format!("{} {path} is not modelled", request.method()))),
             Route::Unknown => Err(Problem::ours(404, format!("no such path: {path}"))),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{problem::Problem, seed::GoogleQuotas};
+use super::{problem::Problem, quirks::GoogleQuotas};
 
 const WINDOW: SignedDuration = SignedDuration::from_secs(60);
 

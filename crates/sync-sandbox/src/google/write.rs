@@ -11,7 +11,7 @@ use super::{
     event,
     input::{self, Query},
     problem::Problem,
-    seed::Revival,
+    quirks::Revival,
     times,
 };
 use crate::answer;

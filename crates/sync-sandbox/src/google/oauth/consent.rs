@@ -73,6 +73,15 @@ impl Blocked {
     }
 }
 
+/// The long name of a scope that tells only who signed in.
+fn sign_in_scope(scope: &str) -> Option<String> {
+    match scope {
+        "email" => Some(format!("{SCOPE}userinfo.email")),
+        "profile" => Some(format!("{SCOPE}userinfo.profile")),
+        other => OTHER_SCOPES.contains(&other).then(|| other.to_owned()),
+    }
+}
+
 fn redirect(to: &Url) -> Response<Bytes> {
     let mut response = answer::empty(StatusCode::FOUND);
     if let Ok(location) = HeaderValue::from_str(to.as_str()) {
@@ -172,6 +181,7 @@ impl OAuth {
         let boxes: String = asked
             .scopes
             .iter()
+            .filter(|scope| sign_in_scope(scope).is_none())
             .map(|scope| {
                 let short = scope.strip_prefix(SCOPE).unwrap_or(scope);
                 let words = SCOPES.iter().find(|(known, _)| *known == short).map_or(short, |(_, words)| words);
@@ -218,6 +228,15 @@ impl OAuth {
         let is_user = self.users.iter().any(|known| known.email == user);
         let state = form.get("state");
         let mut answer: Vec<(&str, String)> = state.map(|state| ("state", state.clone())).into_iter().collect();
+        // What tells only who signed in has no box, and comes back under its long name, with `openid` beside it.
+        // Source: <https://developers.google.com/identity/protocols/oauth2/resources/granular-permissions>, GitHub
+        // requests/requests-oauthlib issue 387.
+        let signing_in: Vec<String> = asked.scopes.iter().filter_map(|scope| sign_in_scope(scope)).collect();
+        granted.retain(|scope| sign_in_scope(scope).is_none());
+        if !signing_in.is_empty() {
+            granted.insert("openid".into());
+            granted.extend(signing_in);
+        }
         // Somebody who unticks everything has said no.
         if !allows || !is_user || granted.is_empty() {
             answer.insert(0, ("error", "access_denied".into()));

@@ -3,6 +3,7 @@
 
 mod consent;
 mod tokens;
+mod userinfo;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::{ACCESS_LIFE, IDLE_LIFE, MAX_REFRESH_TOKENS, OAuth, Refresh, TESTING_LIFE};
 use crate::{
     answer,
-    google::access::Access,
+    google::access::{Access, SCOPE},
     web::{Form, form},
 };
 
@@ -205,15 +205,20 @@ impl OAuth {
     }
 }
 
+/// What stands for a person: 21 digits.
+pub(super) fn subject(user: &str) -> String {
+    crate::google::token::hash(user).bytes().map(|byte| char::from(b'0' + byte % 10)).take(21).collect()
+}
+
 /// Who signed in, without a signature that anybody could check: it came straight from the server.
 fn id_token(access: &Access) -> String {
     let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let sub: String =
-        crate::google::token::hash(&access.user).bytes().map(|byte| char::from(b'0' + byte % 10)).take(21).collect();
     let expires = access.expires.map(Timestamp::as_second);
-    let claims = json!({
-        "iss": "https://accounts.google.com", "aud": access.client, "sub": sub, "email": access.user,
-        "email_verified": true, "exp": expires,
-    });
+    let mut claims =
+        json!({"iss": "https://accounts.google.com", "aud": access.client, "sub": subject(&access.user), "exp": expires});
+    if access.scopes.contains(&format!("{SCOPE}userinfo.email")) {
+        claims["email"] = json!(access.user);
+        claims["email_verified"] = json!(true);
+    }
     format!("{}.{}.sandbox", part(json!({"alg": "none", "typ": "JWT"})), part(claims))
 }
