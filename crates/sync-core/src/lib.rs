@@ -62,4 +62,4 @@ pub use rules::{
 };
 pub use sign_in::{EndSign, SignInEnd, SignInWords};
 pub use signal::{DedupeKey, Inbound, Signal, WebhookKeys, channel_id};
-pub use value::{FieldKind, FieldOwner, Hash, Record, Ref, Value};
+pub use value::{FieldKind, FieldOwner, Hash, Hasher, Record, Ref, Value};

@@ -4,7 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use jiff::Timestamp;
 use serde::Serialize;
-use sync_core::{Collection, Error, ErrorKind, LocalId, OrganizationId, QuestionId, ResourceName, Result, RunId, Scope};
+use sync_core::{
+    Collection, Error, ErrorKind, ItemRef, LocalId, OrganizationId, QuestionId, RemoteId, ResourceName, Result, RunId, Scope,
+};
 use sync_engine::{Answer, CallRow, Erased, Item, ItemCount, LeaseInfo, Link, OutcomeRow, Question, RunRow};
 
 use crate::{Dispatcher, connect::PAGE};
@@ -59,8 +61,17 @@ pub struct Why {
     pub links: Vec<Labelled<Link>>,
     /// What waits, was left out or failed.
     pub standing: Vec<Labelled<Item>>,
+    /// The questions that it waits for, answered or not.
+    pub questions: Vec<LabelledQuestion>,
     /// What became of it, the newest first.
     pub trail: Vec<(RunId, OutcomeRow)>,
+}
+
+impl Why {
+    /// True when nothing is known.
+    fn is_empty(&self) -> bool {
+        self.links.is_empty() && self.standing.is_empty() && self.trail.is_empty()
+    }
 }
 
 /// Prints counts alone.
@@ -69,6 +80,7 @@ impl std::fmt::Debug for Why {
         f.debug_struct("Why")
             .field("n_links", &self.links.len())
             .field("n_standing", &self.standing.len())
+            .field("n_questions", &self.questions.len())
             .field("n_trail", &self.trail.len())
             .finish()
     }
@@ -136,30 +148,75 @@ impl Dispatcher {
         self.0.store.item_counts(scope, None).await
     }
 
-    /// The trail of a local or remote id.
+    /// Why a record is where it is, by its id here or there. `remote:` before the id, or the name of a kind of record, is
+    /// understood as in a request's items.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] when nothing is known of it.
     pub async fn why(&self, scope: &Scope, id: &str) -> Result<Why> {
-        let links = self.0.store.links_of(scope, id).await?;
-        let trail = self.0.store.trail(scope, id, TRAIL).await?;
-        let mut locals: BTreeSet<LocalId> = links.iter().map(|link| link.local.clone()).collect();
-        locals.insert(LocalId::new(id));
-        let locals: Vec<LocalId> = locals.into_iter().collect();
-        let mut standing = Vec::new();
-        for resource in self.0.registry.built(&scope.integration)?.descriptor().resources {
-            standing.extend(self.0.store.items_by_local(scope, &resource.name, &locals).await?.into_iter().flatten());
+        let descriptor = self.0.registry.built(&scope.integration)?.descriptor();
+        let named = descriptor.resources.iter().map(|resource| resource.name.as_str());
+        let known: Vec<&str> = descriptor.sync_types.iter().map(|sync_type| sync_type.name).chain(named).collect();
+        // An id may look like a prefix and an id: as it stands it counts first.
+        let mut why = self.why_exactly(scope, id, None).await?;
+        let item = ItemRef::parse(id, &known);
+        if why.is_empty() && item.id != id {
+            let of = item.of.as_deref().map(|of| descriptor.sync_type(of).map_or(of, |known| known.resource.as_str()));
+            why = self.why_exactly(scope, &item.id, of).await?;
         }
-        if links.is_empty() && trail.is_empty() && standing.is_empty() {
+        if why.is_empty() {
             return Err(Error::new(ErrorKind::NotFound, format!("nothing is known of {id:?} at {}", scope.integration))
                 .with_remedy(
                     "Give the record's id in your own tables or at the provider; it is known after its first sync.",
                 ));
         }
+        Ok(why)
+    }
+
+    async fn why_exactly(&self, scope: &Scope, id: &str, of: Option<&str>) -> Result<Why> {
+        let is_of_it = |resource: &ResourceName| of.is_none_or(|of| resource.as_str() == of);
+        let mut links = self.0.store.links_of(scope, id).await?;
+        links.retain(|link| is_of_it(&link.resource));
+        let mut locals: BTreeSet<LocalId> = links.iter().map(|link| link.local.clone()).collect();
+        // By the id here there is an index; what was written about a remote id names the local one too.
+        let mut trail = Vec::new();
+        for local in &locals {
+            trail.extend(self.0.store.trail(scope, local.as_str(), TRAIL).await?);
+        }
+        let only_there = LocalId::of_remote(&RemoteId::new(id));
+        if !locals.contains(id) {
+            trail.extend(self.0.store.trail(scope, id, TRAIL).await?);
+            trail.extend(self.0.store.trail(scope, only_there.as_str(), TRAIL).await?);
+        }
+        trail.retain(|(_, row)| is_of_it(&row.resource));
+        trail.sort_by_key(|(_, row)| std::cmp::Reverse(row.at));
+        let mut seen: Vec<(RunId, OutcomeRow)> = Vec::with_capacity(trail.len());
+        for entry in trail {
+            if !seen.contains(&entry) {
+                seen.push(entry);
+            }
+        }
+        seen.truncate(TRAIL);
+        locals.extend([LocalId::new(id), only_there]);
+        let locals: Vec<LocalId> = locals.into_iter().collect();
+        let mut standing = Vec::new();
+        for resource in self.0.registry.built(&scope.integration)?.descriptor().resources {
+            if is_of_it(&resource.name) {
+                standing.extend(self.0.store.items_by_local(scope, &resource.name, &locals).await?.into_iter().flatten());
+            }
+        }
+        let asked: BTreeSet<QuestionId> = standing.iter().filter_map(|item| item.question.clone()).collect();
+        let asked: Vec<QuestionId> = asked.into_iter().collect();
+        let questions = self.0.store.questions_by_id(scope, &asked).await?.into_iter().flatten().collect();
         let labels = self.labels(scope, links.iter().map(|link| (link.resource.clone(), link.local.clone()))).await;
         let label = |link: &Link| labels.get(&(link.resource.clone(), link.local.clone())).cloned();
         let links = links.into_iter().map(|link| Labelled { label: label(&link), row: link }).collect();
-        Ok(Why { links, standing: self.label_items(scope, standing).await, trail })
+        Ok(Why {
+            links,
+            standing: self.label_items(scope, standing).await,
+            questions: self.label_questions(scope, questions).await,
+            trail: seen,
+        })
     }
 
     /// Questions, the oldest first, after one; those without an answer alone where `open` says so.
@@ -174,15 +231,7 @@ impl Dispatcher {
         limit: usize,
     ) -> Result<Vec<LabelledQuestion>> {
         let questions = self.0.store.questions(scope, open, after, limit).await?;
-        let keys = questions
-            .iter()
-            .flat_map(|question| question.locals.iter().map(|local| (question.resource.clone(), local.clone())));
-        let labels = self.labels(scope, keys).await;
-        let label = |question: &Question| {
-            let label = |local: &LocalId| labels.get(&(question.resource.clone(), local.clone())).cloned();
-            question.locals.iter().map(label).collect()
-        };
-        Ok(questions.into_iter().map(|question| LabelledQuestion { labels: label(&question), question }).collect())
+        Ok(self.label_questions(scope, questions).await)
     }
 
     /// Answers a question on the word of a person; its items go with the next sync. A later answer replaces an earlier
@@ -263,8 +312,20 @@ impl Dispatcher {
         items.into_iter().map(|item| Labelled { label: label(&item), row: item }).collect()
     }
 
+    async fn label_questions(&self, scope: &Scope, questions: Vec<Question>) -> Vec<LabelledQuestion> {
+        let keys = questions
+            .iter()
+            .flat_map(|question| question.locals.iter().map(|local| (question.resource.clone(), local.clone())));
+        let labels = self.labels(scope, keys).await;
+        let label = |question: &Question| {
+            let label = |local: &LocalId| labels.get(&(question.resource.clone(), local.clone())).cloned();
+            question.locals.iter().map(label).collect()
+        };
+        questions.into_iter().map(|question| LabelledQuestion { labels: label(&question), question }).collect()
+    }
+
     /// What the host calls its records; nothing where it can't say.
-    async fn labels(
+    pub(crate) async fn labels(
         &self,
         scope: &Scope,
         keys: impl IntoIterator<Item = (ResourceName, LocalId)>,

@@ -40,6 +40,7 @@ mod health;
 mod history;
 mod inbound;
 mod outbound;
+mod plan;
 mod registry;
 mod schema;
 mod session;
@@ -53,6 +54,9 @@ pub use dispatcher::Dispatcher;
 pub use due::{Did, Due};
 pub use health::{Disconnected, Health};
 pub use history::{Forgotten, Labelled, LabelledQuestion, Why};
+pub use plan::{
+    Applied, FieldChange, MovedRecord, PlanCost, PlanEffect, PlanFile, PlanHead, PlanLimit, PlanLine, PlanWriter, Side,
+};
 pub use registry::{ENABLED, IntegrationInfo, KNOWN, Known};
 pub use settings::Configured;
 pub use wire::{EndpointAnswer, SyncDetails, endpoint_answer};

@@ -49,7 +49,7 @@ mod time;
 mod transport;
 
 pub use api_key::grant_from_key;
-pub use budget::{LimitOverride, Limits};
+pub use budget::{LimitOverride, Limits, QuotaLeft};
 pub use client::{Client, ClientBuilder};
 pub use config::OAuthClient;
 pub use exchange::AuthorizedExchange;

@@ -36,7 +36,8 @@ fn record(i: usize) -> Record {
 
 fn part(stage: u8, group: &str) -> PlannedPart {
     let safety = Safety::LookUp { settle: Duration::from_secs(90) };
-    PlannedPart { stage, group: group.into(), max: 500, serial: false, budget: "api".into(), cost: 1, safety }
+    let (budget, effects) = ("api".into(), Vec::new());
+    PlannedPart { stage, group: group.into(), max: 500, serial: false, budget, cost: 1, safety, effects }
 }
 
 fn planned(i: usize) -> PlannedOp {

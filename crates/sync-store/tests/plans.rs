@@ -14,7 +14,8 @@ const RUN: RunId = RunId::from_static("run");
 const MANY: u64 = 70_000;
 
 fn part(stage: u8, group: String, max: u32) -> PlannedPart {
-    PlannedPart { stage, group, max, serial: false, budget: "api".into(), cost: 1, safety: Safety::Repeatable }
+    let (budget, safety, effects) = ("api".into(), Safety::Repeatable, Vec::new());
+    PlannedPart { stage, group, max, serial: false, budget, cost: 1, safety, effects }
 }
 
 fn planned(seq: u64, parts: Vec<PlannedPart>) -> PlannedOp {

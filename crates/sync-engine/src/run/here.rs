@@ -36,6 +36,7 @@ pub(crate) fn planned_parts(parts: &[Part], operation: &Operation, ask: &Resourc
             budget: String::new(),
             cost: 0,
             safety: Safety::Repeatable,
+            effects: Vec::new(),
         });
     }
     planned

@@ -4,6 +4,7 @@
 
 mod book;
 mod gauge;
+mod left;
 
 use std::{
     fmt,
@@ -21,6 +22,7 @@ use sync_core::{
 };
 
 pub(crate) use self::gauge::Ended;
+pub use self::left::QuotaLeft;
 use self::{
     book::{Book, Need, PauseKey, Standing, Turn},
     gauge::Gauge,

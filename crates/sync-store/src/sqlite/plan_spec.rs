@@ -105,10 +105,10 @@ impl Numbers {
     /// The number of a spec that is as the part is, but for its group.
     fn find(&self, resource: &ResourceName, part: &PlannedPart, group: &str) -> Option<u16> {
         let is_alike = |(of, spec, _): &&(ResourceName, PlannedPart, u16)| {
-            let PlannedPart { stage, group: _, max, serial, budget, cost, safety } = spec;
+            let PlannedPart { stage, group: _, max, serial, budget, cost, safety, effects } = spec;
             of == resource
                 && (*stage, *max, *serial, *cost, *safety) == (part.stage, part.max, part.serial, part.cost, part.safety)
-                && *budget == part.budget
+                && (budget, effects) == (&part.budget, &part.effects)
         };
         self.known.get(group)?.iter().find(is_alike).map(|(_, _, number)| *number)
     }
@@ -160,7 +160,8 @@ mod tests {
 
     fn part(group: &str, max: u32) -> PlannedPart {
         let safety = sync_core::Safety::Repeatable;
-        PlannedPart { stage: 0, group: group.into(), max, serial: false, budget: "api".into(), cost: 1, safety }
+        let (budget, effects) = ("api".into(), Vec::new());
+        PlannedPart { stage: 0, group: group.into(), max, serial: false, budget, cost: 1, safety, effects }
     }
 
     fn numbers() -> Numbers {

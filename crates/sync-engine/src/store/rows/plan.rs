@@ -38,6 +38,9 @@ pub struct PlannedPart {
     pub cost: u32,
     /// What makes it safe.
     pub safety: Safety,
+    /// The names of what it sets off beyond the record.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub effects: Vec<String>,
 }
 
 impl PlannedPart {
@@ -51,6 +54,7 @@ impl PlannedPart {
             budget: part.budget.to_owned(),
             cost: part.cost,
             safety: part.safety,
+            effects: part.effects.iter().map(|effect| effect.name.to_owned()).collect(),
         }
     }
 }

@@ -1,0 +1,223 @@
+//! One operation of a plan, for people and programs.
+
+use std::{collections::BTreeSet, fmt};
+
+use serde::{Deserialize, Serialize};
+use sync_core::{Descriptor, LocalVerb, Operation, Record, RemoteId, ResourceName, Role, Value, Verb};
+use sync_engine::{PlannedOp, PlannedRow};
+
+/// One operation: what would be written where, and why.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct PlanLine {
+    /// The kind of record.
+    pub resource: ResourceName,
+    /// The host's id, or `remote:` and the provider's for a record that is only there.
+    pub id: String,
+    /// What people call the record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label: Option<String>,
+    /// The record's id there, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<RemoteId>,
+    /// Which of its counterparts, where it may have several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+    /// What is done there: `create`, `update`, `remove`, or `link` where the two are only brought together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub there: Option<String>,
+    /// What is done here: `create`, `update`, `delete`, `cancel`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub here: Option<String>,
+    /// Why, as a stable word such as `changed-here`.
+    pub reason: String,
+    /// The fields that are written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<FieldChange>,
+    /// True when what is done can be undone with what the plan holds.
+    pub reversible: bool,
+    /// Why it can't be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub irreversible_because: Option<String>,
+    /// Names of what it sets off beyond the record.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub effects: Vec<String>,
+    /// The hash over all that it would write and what it was decided on.
+    pub digest: String,
+}
+
+/// One field before and after.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct FieldChange {
+    /// The field.
+    pub field: String,
+    /// The side that is written.
+    pub side: Side,
+    /// What it is now, as far as it is known.
+    pub before: serde_json::Value,
+    /// What it will be.
+    pub after: serde_json::Value,
+}
+
+/// A side of a sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Side {
+    /// The host's.
+    Here,
+    /// The provider's.
+    There,
+}
+
+/// Prints no record content.
+impl fmt::Debug for PlanLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PlanLine")
+            .field("resource", &self.resource)
+            .field("id", &self.id)
+            .field("there", &self.there)
+            .field("here", &self.here)
+            .field("reason", &self.reason)
+            .field("changes", &self.changes)
+            .field("digest", &self.digest)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Prints no record content.
+impl fmt::Debug for FieldChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FieldChange").field("field", &self.field).field("side", &self.side).finish_non_exhaustive()
+    }
+}
+
+/// What is done there and here.
+pub(super) fn verbs(planned: &PlannedOp) -> (Option<&'static str>, Option<LocalVerb>) {
+    let operation = &planned.operation;
+    let here = operation.here.as_ref().map(|here| here.verb);
+    let there = match planned.parts.len() - usize::from(here.is_some()) {
+        0 if here.is_some() => None,
+        0 => Some("link"),
+        _ => Some(operation.verb.as_str()),
+    };
+    (there, here)
+}
+
+/// The name of a verb of this side among the counts of a plan.
+pub(super) fn name_here(verb: LocalVerb) -> &'static str {
+    match verb {
+        LocalVerb::Create => "create-here",
+        LocalVerb::Delete | LocalVerb::Cancel => "remove-here",
+        _ => "update-here",
+    }
+}
+
+pub(super) fn of(descriptor: &Descriptor, row: &PlannedRow, label: Option<String>) -> PlanLine {
+    let planned = &row.planned;
+    let operation = &planned.operation;
+    let (there, here) = verbs(planned);
+    let effects: BTreeSet<&str> = planned.parts.iter().flat_map(|part| &part.effects).map(String::as_str).collect();
+    let why_not = irreversible(descriptor, operation, there, here, &effects);
+    PlanLine {
+        resource: operation.resource.clone(),
+        id: operation.local.as_str().to_owned(),
+        label,
+        remote: operation.before.as_ref().map(|before| before.id.clone()),
+        role: Some(operation.role.clone()).filter(|role| *role != Role::MAIN),
+        there: there.map(str::to_owned),
+        here: here.map(|verb| verb.as_str().to_owned()),
+        reason: operation.reason.as_str().to_owned(),
+        changes: changes(operation, there),
+        reversible: why_not.is_none(),
+        irreversible_because: why_not,
+        effects: effects.into_iter().map(str::to_owned).collect(),
+        digest: planned.digest.clone(),
+    }
+}
+
+/// Why an operation can't be taken back, where it can't.
+fn irreversible(
+    descriptor: &Descriptor,
+    operation: &Operation,
+    there: Option<&'static str>,
+    here: Option<LocalVerb>,
+    effects: &BTreeSet<&str>,
+) -> Option<String> {
+    if let Some(effect) = descriptor.effects.iter().find(|effect| effects.contains(effect.name)) {
+        return Some(format!("it reaches people: {}", effect.description));
+    }
+    if !effects.is_empty() {
+        return Some("it reaches people".to_owned());
+    }
+    match here {
+        Some(LocalVerb::Delete) => return Some("the record here is deleted".to_owned()),
+        Some(LocalVerb::Cancel) => return Some("the record here is cancelled, which may be told to people".to_owned()),
+        _ => {}
+    }
+    (there.is_some() && operation.verb == Verb::Remove).then(|| format!("what {} holds is taken away", descriptor.name))
+}
+
+fn changes(operation: &Operation, there: Option<&str>) -> Vec<FieldChange> {
+    let mut changes = Vec::new();
+    let mut change = |field: &str, side, before: Option<&Value>, after: Option<&Value>| {
+        changes.push(FieldChange { field: field.to_owned(), side, before: plain(before), after: plain(after) });
+    };
+    let no_fields = Record::new();
+    let before = operation.before.as_ref().map_or(&no_fields, |before| &before.fields);
+    match (there, operation.verb) {
+        (None, _) => {}
+        (Some(_), Verb::Remove) => {
+            for (field, value) in before.iter().filter(|(_, value)| !value.is_blank()) {
+                change(field.as_str(), Side::There, Some(value), None);
+            }
+        }
+        (Some(_), _) => {
+            for field in &operation.changed {
+                let was = before.value(field.as_str());
+                let set = operation.sets.get(field).map(|set| {
+                    let mut elements = was.and_then(Value::as_set).cloned().unwrap_or_default();
+                    elements.extend(set.add.iter().cloned());
+                    elements.retain(|element| !set.remove.contains(element));
+                    Value::Set(elements)
+                });
+                let after = set.as_ref().or_else(|| operation.fields.value(field.as_str()));
+                change(field.as_str(), Side::There, was, after);
+            }
+        }
+    }
+    if let Some(here) = &operation.here {
+        for (field, value) in here.fields.iter() {
+            change(field.as_str(), Side::Here, here.before.value(field.as_str()), Some(value));
+        }
+        if here.verb == LocalVerb::Delete {
+            for (field, value) in here.before.iter().filter(|(_, value)| !value.is_blank()) {
+                change(field.as_str(), Side::Here, Some(value), None);
+            }
+        }
+    }
+    changes
+}
+
+/// A value as plain JSON: exact numbers as text, times with their zone.
+fn plain(value: Option<&Value>) -> serde_json::Value {
+    let text = |text: String| serde_json::Value::String(text);
+    match value {
+        None | Some(Value::Null) => serde_json::Value::Null,
+        Some(Value::Bool(yes)) => (*yes).into(),
+        Some(Value::Text(value)) => value.as_str().into(),
+        Some(Value::Decimal(number)) => text(number.to_string()),
+        Some(Value::Date(date)) => text(date.to_string()),
+        Some(Value::Time { at, zone }) => {
+            let zoned = zone.as_deref().and_then(|zone| at.in_tz(zone).ok());
+            text(zoned.map_or_else(|| at.to_string(), |zoned| zoned.to_string()))
+        }
+        Some(Value::Set(set)) => set.iter().map(String::as_str).collect(),
+        Some(Value::Json(json)) => json.clone(),
+        Some(Value::Consent(consent)) => serde_json::to_value(consent).unwrap_or_default(),
+        Some(Value::Ref(to)) => serde_json::to_value(to).unwrap_or_default(),
+        Some(_) => serde_json::Value::Null,
+    }
+}
