@@ -1,7 +1,9 @@
 //! Shared helpers of the end-to-end tests.
 
+pub mod harbour;
 mod laws;
 mod town;
 
+pub use harbour::{Harbour, SESSIONS};
 pub use laws::Laws;
 pub use town::{AUDIENCE, CANARY, KEY, ORG, OTHER_AUDIENCE, Town, agreed, customer, member, number};

@@ -26,5 +26,5 @@ pub use clock::SimClock;
 pub use fault::{Fault, FaultRule, FaultTransport, On, Sent};
 pub use random::SeededRandom;
 pub use records_suite::{RecordsHarness, records_suite};
-pub use shop::Shop;
+pub use shop::{Shop, ShopRule};
 pub use store_suite::{MemoryHarness, StoreHarness, store_suite};

@@ -8,16 +8,21 @@ use std::{
 
 use async_trait::async_trait;
 use sync_core::{
-    Collection, ConsentFact, ConsentSink, Cursor, Error, ErrorKind, FieldSet, Local, LocalFrom, LocalId, LocalNext,
-    LocalPage, LocalState, OrganizationId, PageToken, Record, Records, Result, Version,
+    Collection, ConsentFact, ConsentSink, Cursor, Error, ErrorKind, FieldSet, Hash, Local, LocalFrom, LocalId, LocalNext,
+    LocalPage, LocalReceipt, LocalState, LocalVerb, LocalWrite, NaturalKey, OperationId, OrganizationId, PageToken, Record,
+    Records, Result, Value, Version, WritableRecords,
 };
 
-/// A host's tables in memory, for reading, and its list of consent facts. Keeps organizations apart.
+/// A host's rule about writes: why it refuses one, and what to do.
+pub type ShopRule = Box<dyn Fn(&LocalWrite) -> Option<(String, String)> + Send + Sync>;
+
+/// A host's tables in memory, and its list of consent facts. Keeps organizations apart.
 #[derive(Default)]
 pub struct Shop {
     has_feed: bool,
     tables: Mutex<BTreeMap<(OrganizationId, Collection), Table>>,
     facts: Mutex<BTreeMap<OrganizationId, BTreeMap<String, ConsentFact>>>,
+    rule: Mutex<Option<ShopRule>>,
 }
 
 #[derive(Default)]
@@ -25,6 +30,8 @@ struct Table {
     rows: BTreeMap<LocalId, (u64, Record)>,
     /// Ids in the order in which they changed: position in it is the cursor.
     log: Vec<LocalId>,
+    /// What was answered to each write.
+    done: BTreeMap<OperationId, LocalReceipt>,
 }
 
 impl fmt::Debug for Shop {
@@ -70,6 +77,16 @@ impl Shop {
         table
             .map(|table| table.rows.iter().map(|(id, (_, record))| (id.clone(), record.clone())).collect())
             .unwrap_or_default()
+    }
+
+    /// How many different writes were carried out or refused.
+    pub fn n_writes(&self, organization: &str, of: &Collection) -> usize {
+        lock(&self.tables).get(&(organization.into(), of.clone())).map_or(0, |table| table.done.len())
+    }
+
+    /// From now on writes are refused for which `rule` says why; `None`: none.
+    pub fn rule(&self, rule: Option<ShopRule>) {
+        *lock(&self.rule) = rule;
     }
 
     /// Consent facts that an organization was told, in the order of their ids.
@@ -186,6 +203,77 @@ impl Records for Shop {
 
     async fn labels(&self, _: &OrganizationId, _: &Collection, ids: &[LocalId]) -> Result<Vec<Option<String>>> {
         Ok(ids.iter().map(|id| Some(format!("record {id}"))).collect())
+    }
+}
+
+impl Table {
+    fn write(&mut self, write: &LocalWrite, refused: Option<(String, String)>) -> LocalReceipt {
+        if let Some(known) = self.done.get(&write.operation) {
+            return known.clone();
+        }
+        let id = write.id.clone().unwrap_or_else(|| LocalId::new(Hash::of_text(write.operation.as_str()).to_string()));
+        let row = self.rows.get(&id);
+        let version = row.map(|(version, _)| Version::new(version.to_string()));
+        let is_stale = write.expect.is_some() && write.expect != version;
+        if is_stale || (write.id.is_some() && row.is_none()) {
+            return LocalReceipt::Moved;
+        }
+        let receipt = match (refused, write.verb) {
+            (Some((reason, remedy)), _) => LocalReceipt::Refused { reason, remedy },
+            (None, LocalVerb::Delete) => {
+                self.rows.remove(&id);
+                self.log.push(id.clone());
+                LocalReceipt::Done { id, version: None }
+            }
+            (None, verb) => {
+                let (version, record) = self.rows.entry(id.clone()).or_default();
+                for (field, value) in write.fields.iter() {
+                    record.set(field.clone(), value.clone());
+                }
+                if verb == LocalVerb::Cancel {
+                    record.set("status", Value::text("cancelled"));
+                }
+                *version += 1;
+                let version = Some(Version::new(version.to_string()));
+                self.log.push(id.clone());
+                LocalReceipt::Done { id, version }
+            }
+        };
+        self.done.insert(write.operation.clone(), receipt.clone());
+        receipt
+    }
+}
+
+#[async_trait]
+impl WritableRecords for Shop {
+    async fn write(
+        &self,
+        organization: &OrganizationId,
+        of: &Collection,
+        writes: &[LocalWrite],
+    ) -> Result<Vec<LocalReceipt>> {
+        let rule = lock(&self.rule);
+        let mut tables = lock(&self.tables);
+        let table = tables.entry((organization.clone(), of.clone())).or_default();
+        let refused = |write: &LocalWrite| rule.as_ref().and_then(|rule| rule(write));
+        Ok(writes.iter().map(|write| table.write(write, refused(write))).collect())
+    }
+
+    fn can(&self, _: &Collection, _: LocalVerb) -> bool {
+        true
+    }
+
+    async fn find(&self, organization: &OrganizationId, of: &Collection, keys: &[NaturalKey]) -> Result<Vec<Vec<LocalId>>> {
+        let mut tables = lock(&self.tables);
+        let table = tables.entry((organization.clone(), of.clone())).or_default();
+        let has = |record: &Record, key: &NaturalKey| {
+            let text = record.text(key.field().as_str());
+            text.and_then(|text| NaturalKey::of(key.field().clone(), text)).as_ref() == Some(key)
+        };
+        let of_key = |key: &NaturalKey| {
+            table.rows.iter().filter(|(_, (_, record))| has(record, key)).map(|(id, _)| id.clone()).collect()
+        };
+        Ok(keys.iter().map(of_key).collect())
     }
 }
 

@@ -45,15 +45,18 @@ pub async fn exchange_by_token(
     clock: &SimClock,
     transport: Arc<dyn Transport>,
 ) -> Result<Arc<dyn Exchange>> {
-    let grant = Grant {
+    signed_in(registration, token_grant(token), account, clock, transport).await
+}
+
+fn token_grant(token: &str) -> Grant {
+    Grant {
         generation: 0,
         credentials: Credentials::Token { access: SecretString::from(token), refresh: None, expires_at: None },
         vars: BTreeMap::new(),
         scopes: Vec::new(),
         account: None,
         dead_since: None,
-    };
-    signed_in(registration, grant, account, clock, transport).await
+    }
 }
 
 async fn signed_in(
@@ -188,9 +191,21 @@ impl Rig {
     /// # Errors
     /// When the key or the settings can't be taken.
     pub async fn connect(&self, organization: &str, key: &str, settings: Value) -> Result<()> {
+        let grant = sync_http::grant_from_key(self.registration.descriptor, &SecretString::from(key))?;
+        self.connect_with(organization, grant, settings).await
+    }
+
+    /// Connects an organization by an access token that does not expire, with these settings.
+    ///
+    /// # Errors
+    /// When the settings can't be taken.
+    pub async fn connect_by_token(&self, organization: &str, token: &str, settings: Value) -> Result<()> {
+        self.connect_with(organization, token_grant(token), settings).await
+    }
+
+    async fn connect_with(&self, organization: &str, grant: Grant, settings: Value) -> Result<()> {
         let scope = self.scope(organization);
         if self.store.load(&scope).await?.is_none() {
-            let grant = sync_http::grant_from_key(self.registration.descriptor, &SecretString::from(key))?;
             self.client()?.connect(&scope, grant).await?;
         }
         if self.store.connection(&scope).await?.is_some() {
@@ -260,7 +275,7 @@ impl Rig {
         let exchange = self.client()?.exchange(&scope, self.registration.descriptor);
         let engine = Engine::new(
             self.store.clone(),
-            HostRecords::ReadOnly(self.shop.clone()),
+            HostRecords::Writable(self.shop.clone()),
             Some(self.sink.clone()),
             Arc::new(self.clock.clone()),
             self.random.clone(),
