@@ -231,12 +231,23 @@ impl Pushing<'_> {
         }
     }
 
-    /// What is there under an id of ours: told as taken, whoever made it. Without our marker it is no proof of anything.
+    /// What is there under an id of ours. As we would make it, with our marker: made by an attempt whose answer was lost.
+    /// Anything else is told as taken; without our marker it is no proof of anything.
     fn taken(&self, part: &PartRef<'_>, id: RemoteId, event: &Event) -> Receipt {
         match mapping::marker(event) {
             Some(marker) if marker != part.op.marker => Receipt::Taken(None),
+            Some(_) if self.is_as_written(part, &id, event) => self.done(part, id, event),
             _ => Receipt::Taken(Some(id)),
         }
+    }
+
+    /// True when an event reads as what a new one of this record would.
+    fn is_as_written(&self, part: &PartRef<'_>, id: &RemoteId, event: &Event) -> bool {
+        let reader = Reader { handler: self.handler, calendar: self.calendar };
+        let read = |event: &Event| reader.remote(part.op.resource.clone(), event).map(|remote| remote.fields);
+        let body = self.insert_body(part, id).ok().map(Value::Object);
+        let ours = body.and_then(|body| serde_json::from_value::<Event>(body).ok()).and_then(|ours| read(&ours));
+        ours.is_some() && ours == read(event) && mapping::kind(event).as_ref() == Some(&part.op.resource)
     }
 }
 

@@ -83,7 +83,9 @@ async fn ids_that_are_taken_are_looked_at_in_one_call_and_told_apart() {
     let taken = |n: usize| (n, 409, problem_body(409, "duplicate"));
     let answer = batched(&[(0, 200, event(&mark(0))), taken(1), taken(2)]);
     shop.mount(batch().respond_with(answer).up_to_n_times(1).expect(1)).await;
-    let looked = batched(&[(0, 200, event(&mark(1))), (1, 200, deleted(&mark(2)))]);
+    let mut edited = event(&mark(1));
+    edited["summary"] = json!("Night dive");
+    let looked = batched(&[(0, 200, edited), (1, 200, deleted(&mark(2)))]);
     shop.mount(batch().respond_with(looked).expect(1)).await;
     let revived = Mock::given(method("PATCH")).and(path(format!("{EVENTS}/{}", mark(2))));
     shop.mount(revived.respond_with(ok(event(&mark(2)))).expect(1)).await;

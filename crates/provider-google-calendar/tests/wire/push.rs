@@ -106,13 +106,24 @@ async fn what_was_edited_before_we_delete_it_is_decided_again_and_what_was_delet
 async fn an_id_that_is_taken_by_a_living_event_is_told() {
     let shop = Shop::new(json!({})).await;
     shop.mount(post().respond_with(problem(409, "duplicate")).expect(2)).await;
-    shop.mount(on("GET", MARK).respond_with(ok(event(MARK))).up_to_n_times(1).expect(1)).await;
+    let mut edited = event(MARK);
+    edited["location"] = json!("Beach");
+    shop.mount(on("GET", MARK).respond_with(ok(edited)).up_to_n_times(1).expect(1)).await;
     let receipt = shop.send(&create(MARK, trip())).await.unwrap();
     assert!(matches!(&receipt, Receipt::Taken(Some(id)) if id.as_str() == MARK), "{receipt:?}");
     let mut strange = event(MARK);
     strange["extendedProperties"]["private"]["sync-marker"] = Json::Null;
     shop.mount(on("GET", MARK).respond_with(ok(strange)).expect(1)).await;
     assert!(matches!(shop.send(&create(MARK, trip())).await.unwrap(), Receipt::Taken(Some(_))));
+}
+
+#[tokio::test]
+async fn what_an_earlier_attempt_made_is_done() {
+    let shop = Shop::new(json!({})).await;
+    shop.mount(post().respond_with(problem(409, "duplicate")).expect(1)).await;
+    shop.mount(on("GET", MARK).respond_with(ok(event(MARK))).expect(1)).await;
+    let receipt = shop.send(&create(MARK, trip())).await.unwrap();
+    assert!(matches!(&receipt, Receipt::Done { version: Some(version), .. } if version.as_str() == "\"8\""), "{receipt:?}");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sync_core::{
     CallKey, ErrorKind, FieldKind, FieldName, FindBy, Found, Operation, Part, Prepared, Receipt, RemoteState, Resource,
-    UpdateNeeds, Value,
+    Safety, UpdateNeeds, Value,
 };
 
 use crate::conformance::{
@@ -83,7 +83,7 @@ pub(super) async fn receipts_come_one_per_part_in_order(harness: &dyn Harness) -
     let bench = Bench::new(harness).await;
     let mut n_seen = 0;
     for resource in bench.resources() {
-        bench.planted(resource, 1).await;
+        let (_, planted) = bench.planted(resource, 1).await;
         let ops: Vec<Operation> = (0..3).map(|n| bench.create(resource, n)).collect();
         let part = first_part(&bench, &ops[0]);
         if part.max < 3 {
@@ -107,6 +107,8 @@ pub(super) async fn receipts_come_one_per_part_in_order(harness: &dyn Harness) -
                     }
                 }
                 Receipt::Taken(_) if n == 1 => {}
+                // Under an id of ours, what is there as we would have made it was made by us.
+                Receipt::Done { id, .. } if n == 1 && part.safety == Safety::ClientId => assert_eq!(*id, planted.id),
                 other => panic!("part {n}: {other:?}"),
             }
         }
