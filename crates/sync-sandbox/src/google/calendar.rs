@@ -151,8 +151,8 @@ impl Calendar {
         self.id == self.owner
     }
 
-    /// Stores an event under a new version. `document` is whole but for its etag.
-    pub(super) fn put(&mut self, world: &mut World, id: &str, mut document: Document, updated: Timestamp) -> u64 {
+    /// Stores an event under a new version, and returns it as it is then.
+    pub(super) fn put(&mut self, world: &mut World, id: &str, mut document: Document, updated: Timestamp) -> Document {
         let version = world.next_version();
         document.insert("etag".into(), json!(etag(version)));
         document.insert("updated".into(), json!(times::stamp(updated)));
@@ -167,14 +167,14 @@ impl Calendar {
             span: self.span(&document),
             master: document.get("recurringEventId").and_then(Value::as_str).map(Into::into),
             is_series: document.contains_key("recurrence"),
-            text: Value::Object(document).to_string().into(),
+            text: serde_json::to_string(&document).unwrap_or_default().into(),
         };
         if let Some(before) = self.events.insert(id.into(), event) {
             self.order.remove(&before.version);
         }
         self.order.insert(version, id.into());
         self.last_change = version;
-        version
+        document
     }
 
     /// Start and end of a document in this calendar.

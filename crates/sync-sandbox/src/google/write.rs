@@ -125,14 +125,8 @@ pub(super) fn insert(world: &mut World, calendar: &mut Calendar, user: &str, que
     }
     let document = create(world, calendar, user, &id, body)?;
     invite(world, calendar, None, &document, mails)?;
-    let version = calendar.put(world, &id, document.clone(), world.now);
-    finish(calendar, &id, version, &query)
-}
-
-fn finish(calendar: &Calendar, id: &str, version: u64, query: &Query) -> Answer {
-    let document = calendar.events.get(id).map(super::calendar::Event::document).unwrap_or_default();
-    debug_assert_eq!(document.get("etag"), Some(&json!(etag(version))));
-    shown(&document, query)
+    let document = calendar.put(world, &id, document, world.now);
+    shown(&document, &query)
 }
 
 /// A whole new event from its body.
@@ -252,8 +246,8 @@ fn change(
         return Err(Problem::new(403, "forbiddenForNonOrganizer", message).of_calendar());
     }
     invite(world, calendar, Some(&before), &after, mails)?;
-    let version = store(world, calendar, id, &before, after);
-    finish(calendar, id, version, &query)
+    let after = store(world, calendar, id, &before, after);
+    shown(&after, &query)
 }
 
 /// Brings a changed event into shape.
@@ -287,7 +281,7 @@ pub(super) fn whole(calendar: &Calendar, mut document: Document) -> Document {
 }
 
 /// Stores a changed event. Reminders alone do not move `updated`. Source: the reference's `updated`.
-pub(super) fn store(world: &mut World, calendar: &mut Calendar, id: &str, before: &Document, after: Document) -> u64 {
+pub(super) fn store(world: &mut World, calendar: &mut Calendar, id: &str, before: &Document, after: Document) -> Document {
     let only_reminders = event::difference(before, &after) == ["reminders"];
     let updated = match before.get("updated").and_then(Value::as_str).and_then(|text| text.parse().ok()) {
         Some(updated) if only_reminders => updated,
@@ -344,6 +338,6 @@ pub(super) fn transfer(world: &mut World, from: &mut Calendar, to: &mut Calendar
     remove(world, from, id, document.clone());
     document.insert("organizer".into(), json!({"email": to.id, "displayName": to.summary, "self": true}));
     super::calendar::show_in(&mut document, &to.zone_name, &to.zone);
-    let version = to.put(world, id, document, world.now);
-    finish(to, id, version, &query)
+    let document = to.put(world, id, document, world.now);
+    shown(&document, &query)
 }
