@@ -1,6 +1,6 @@
 //! Building a dispatcher: what a host gives, and what it lacks.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use sync_core::{
     Clock, ConsentSink, Counters, Error, ErrorKind, Grants, HostRecords, Integration, IntegrationId, Notifier, Random,
@@ -13,7 +13,7 @@ use url::Url;
 use crate::{
     Dispatcher,
     dispatcher::Inner,
-    due::Memory,
+    due::{Memory, POLL_EVERY},
     outbound::{Outbound, Parts},
     registry::{ENABLED, Registry},
 };
@@ -27,6 +27,8 @@ pub struct DispatcherBuilder {
     without_consent_sink: bool,
     notifier: Option<Arc<dyn Notifier>>,
     keys: Option<Arc<dyn WebhookKeys>>,
+    webhooks: Option<Url>,
+    poll_every: Option<Duration>,
     clock: Option<Arc<dyn Clock>>,
     random: Option<Arc<dyn Random>>,
     transport: Option<Arc<dyn Transport>>,
@@ -57,6 +59,8 @@ impl DispatcherBuilder {
             without_consent_sink: false,
             notifier: None,
             keys: None,
+            webhooks: None,
+            poll_every: Some(POLL_EVERY),
             clock: None,
             random: None,
             transport: None,
@@ -95,6 +99,22 @@ impl DispatcherBuilder {
     /// Gives the secrets against which webhooks are verified. Without them all are refused.
     pub fn webhook_keys(mut self, keys: Arc<dyn WebhookKeys>) -> Self {
         self.keys = Some(keys);
+        self
+    }
+
+    /// The public URL under which providers reach this host. With it, push channels are started for connections that read
+    /// feeds; what comes to `{url}/{integration}` goes to [`Dispatcher::inbound`]. [`Dispatcher::run_due`] starts, renews
+    /// and stops them.
+    pub fn webhooks(mut self, url: Url) -> Self {
+        self.webhooks = Some(url);
+        self
+    }
+
+    /// How often a connection that reads feeds runs by itself although nobody told of news: no push channel tells
+    /// everything. Every 6 hours unless said otherwise; never with `None`. A connection that the host schedules itself is
+    /// left alone.
+    pub fn poll_every(mut self, every: Option<Duration>) -> Self {
+        self.poll_every = every;
         self
     }
 
@@ -210,6 +230,15 @@ impl DispatcherBuilder {
                     .with_remedy(format!("Use one of: {}.", names.join(", "))));
             }
         }
+        if let Some(url) = &self.webhooks {
+            let has_more = url.cannot_be_a_base() || url.query().is_some() || url.fragment().is_some();
+            let is_local = matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]"));
+            let is_safe = url.scheme() == "https" || (url.scheme() == "http" && (is_local || self.allow_plain_http));
+            if has_more || !is_safe {
+                return Err(Error::new(ErrorKind::Config, "providers can't be given this URL for webhooks")
+                    .with_remedy("Give an https URL without query and fragment, under which this host can be reached."));
+            }
+        }
         let clock = self.clock.unwrap_or_else(|| Arc::new(system_clock()));
         let random = self.random.unwrap_or_else(|| Arc::new(system_random()));
         let grants: Arc<dyn Grants> = Arc::clone(&self.store) as _;
@@ -241,6 +270,9 @@ impl DispatcherBuilder {
             records: self.records,
             notifier: self.notifier,
             keys: self.keys,
+            webhooks: self.webhooks,
+            poll_every: self.poll_every,
+            random,
             clock,
             engine,
             config: self.engine,

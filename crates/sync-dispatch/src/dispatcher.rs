@@ -1,14 +1,15 @@
 //! Routing: which integration, which kind, which connection.
 
-use std::{fmt, panic::AssertUnwindSafe, sync::Arc};
+use std::{fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use sync_core::{
-    Capabilities, Clock, Details, Error, ErrorKind, HostRecords, Integration, IntegrationId, Kind, Notifier, Scope, Stop,
-    SyncRequest, SyncResult, WebhookKeys,
+    Capabilities, Clock, Details, Error, ErrorKind, HostRecords, Integration, IntegrationId, Kind, Notifier, Random, Scope,
+    Stop, SyncRequest, SyncResult, WebhookKeys,
 };
 use sync_engine::{ConnectionRow, ConnectionStatus, Engine, EngineConfig, Retention, RunInput, RunOptions, Store};
+use url::Url;
 
 use crate::{
     builder::DispatcherBuilder,
@@ -28,6 +29,9 @@ pub(crate) struct Inner {
     pub(crate) records: HostRecords,
     pub(crate) notifier: Option<Arc<dyn Notifier>>,
     pub(crate) keys: Option<Arc<dyn WebhookKeys>>,
+    pub(crate) webhooks: Option<Url>,
+    pub(crate) poll_every: Option<Duration>,
+    pub(crate) random: Arc<dyn Random>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) engine: Engine,
     pub(crate) config: EngineConfig,

@@ -114,6 +114,7 @@ impl Dispatcher {
         let now = self.0.clock.now();
         self.exclusively(scope, "disconnect", async {
             let descriptor = self.0.registry.built(&scope.integration)?.descriptor();
+            self.stop_watching(&row, now).await?;
             // A sign-in that can't be unsealed can neither be revoked nor used: it stays as it is, sealed.
             let grant = match self.0.store.load(scope).await {
                 Err(error) if matches!(error.kind(), ErrorKind::WrongKey | ErrorKind::Corrupt) => None,

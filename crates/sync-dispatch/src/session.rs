@@ -47,6 +47,12 @@ impl Session {
         let deadline = now.saturating_add(self.call_timeout + LOOK_MARGIN).unwrap_or(Timestamp::MAX);
         Context::new(&self.exchange, now, deadline, &self.cancel, Lane::Interactive, &self.grants)
     }
+
+    /// The bounds of a call that nobody waits for.
+    pub(crate) fn background(&self, now: Timestamp) -> Context<'_> {
+        let deadline = now.saturating_add(self.call_timeout + LOOK_MARGIN).unwrap_or(Timestamp::MAX);
+        Context::new(&self.exchange, now, deadline, &self.cancel, Lane::Scheduled, &self.grants)
+    }
 }
 
 /// Opens a handler for records.

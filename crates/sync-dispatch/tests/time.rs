@@ -17,6 +17,8 @@ impl World {
     async fn kinds(&self) -> Vec<&'static str> {
         let kind = |due: &Due| match due {
             Due::Run { .. } => "run",
+            Due::Pull { .. } => "pull",
+            Due::Watch { .. } => "watch",
             Due::Check { .. } => "check",
             Due::Digest { .. } => "digest",
             Due::Retention { .. } => "retention",
@@ -281,8 +283,44 @@ async fn a_webhook_queues_the_connections_of_its_account() {
     let body = json!({"delivery": "d1", "account": "acc-1"});
     let reply = world.dispatcher.inbound("ledger", &webhook("hook-secret", &body)).await;
     assert_eq!((reply.status(), &reply.body()[..]), (StatusCode::OK, &b"taken"[..]));
-    assert_eq!(world.row().await.next_run_at, Some(world.clock.now()));
-    assert!(world.kinds().await.contains(&"run"));
+    assert!(world.kinds().await.contains(&"pull"));
+    let did = world.run_due().await;
+    let pull = did.iter().find(|did| matches!(did.due, Due::Pull { .. })).unwrap();
+    assert!(pull.result.as_ref().unwrap().success, "{pull:?}");
+    assert!(!world.kinds().await.contains(&"pull"), "it was read");
+}
+
+#[tokio::test]
+async fn a_hint_outlives_the_process_that_took_it() {
+    let world = World::new();
+    world.connect().await;
+    world.mark_active().await;
+    let body = json!({"delivery": "d1", "account": "acc-1"});
+    world.dispatcher.inbound("ledger", &webhook("hook-secret", &body)).await;
+    let restarted = world.again(|builder| builder);
+    let due = restarted.due(world.clock.now(), 100).await.unwrap();
+    assert!(due.iter().any(|due| matches!(due, Due::Pull { .. })), "{due:?}");
+}
+
+#[tokio::test]
+async fn hints_are_one_until_they_are_read_and_none_that_comes_meanwhile_is_lost() {
+    let world = World::new();
+    world.connect().await;
+    world.mark_active().await;
+    for delivery in ["d1", "d2", "d3"] {
+        let body = json!({"delivery": delivery, "account": "acc-1"});
+        world.dispatcher.inbound("ledger", &webhook("hook-secret", &body)).await;
+    }
+    assert_eq!(world.kinds().await.iter().filter(|kind| **kind == "pull").count(), 1);
+
+    let Acquired::Lease(held) = world.store.acquire(&world.scope(), "another", 60_000).await.unwrap() else { panic!() };
+    world.run_due().await;
+    assert!(!world.kinds().await.contains(&"pull"), "it rests while another run is under way");
+    world.store.release(&held).await.unwrap();
+    world.clock.forward(std::time::Duration::from_secs(60));
+    assert!(world.kinds().await.contains(&"pull"), "the hint is still there");
+    world.run_due().await;
+    assert!(!world.kinds().await.contains(&"pull"));
 }
 
 #[tokio::test]
@@ -295,7 +333,7 @@ async fn a_webhook_that_comes_twice_queues_once() {
     world.run_due().await;
     let reply = world.dispatcher.inbound("ledger", &webhook("hook-secret", &body)).await;
     assert_eq!(reply.status(), StatusCode::OK, "a copy gets the same reply");
-    assert_eq!(world.row().await.next_run_at, None);
+    assert!(!world.kinds().await.contains(&"pull"));
 }
 
 #[tokio::test]
@@ -304,11 +342,11 @@ async fn a_webhook_of_another_account_or_in_setup_queues_nothing() {
     world.connect().await;
     let body = json!({"delivery": "d1", "account": "acc-1"});
     world.dispatcher.inbound("ledger", &webhook("hook-secret", &body)).await;
-    assert_eq!(world.row().await.next_run_at, None, "in setup nothing runs by itself");
     world.mark_active().await;
+    assert!(!world.kinds().await.contains(&"pull"), "in setup nothing runs by itself");
     let body = json!({"delivery": "d2", "account": "acc-2"});
     world.dispatcher.inbound("ledger", &webhook("hook-secret", &body)).await;
-    assert_eq!(world.row().await.next_run_at, None);
+    assert!(!world.kinds().await.contains(&"pull"));
 }
 
 #[tokio::test]
@@ -319,7 +357,7 @@ async fn a_forged_webhook_is_refused_and_changes_nothing() {
     let body = json!({"delivery": "d1", "account": "acc-1"});
     let forged = world.dispatcher.inbound("ledger", &webhook("guess", &body)).await;
     assert_eq!(forged.status(), StatusCode::UNAUTHORIZED);
-    assert_eq!(world.row().await.next_run_at, None);
+    assert!(!world.kinds().await.contains(&"pull"));
     let unknown = world.dispatcher.inbound("nobody", &webhook("hook-secret", &body)).await;
     assert_eq!(unknown.status(), StatusCode::NOT_FOUND);
     let unreadable = Request::post("/").header("x-signature", "hook-secret").body(Bytes::from_static(b"{")).unwrap();

@@ -161,7 +161,9 @@ impl Dispatcher {
         let kept = self
             .exclusively(scope, "connect", async {
                 self.keep_grant(scope, grant).await?;
-                self.keep_row(scope, account, options.settings).await
+                let kept = self.keep_row(scope, account, options.settings).await?;
+                self.watch_anew(scope, kept.1).await?;
+                Ok(kept)
             })
             .await?;
         Ok(connected(scope, kept, accounts))

@@ -6,7 +6,7 @@ use std::{
 };
 
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
-use sync_core::{DedupeKey, OrganizationId, Scope};
+use sync_core::{DedupeKey, IntegrationId, OrganizationId, Scope};
 
 /// How many webhooks are remembered: some hours of a busy process, in about a megabyte.
 const MAX_SEEN: usize = 10_000;
@@ -20,6 +20,12 @@ struct State {
     prune_not_before: Option<Timestamp>,
     /// Checks that failed, and when they may be tried again.
     checks: HashMap<Scope, Timestamp>,
+    /// Connections with news whose run was stopped, and when it may be tried again.
+    pulls: HashMap<Scope, Timestamp>,
+    /// When a connection's push channels are looked at next, and the revision at which they were; none after a failure.
+    watches: HashMap<Scope, (Option<u64>, Timestamp)>,
+    /// Feeds for which their providers have no push channels.
+    unwatchable: HashSet<(IntegrationId, String)>,
     digests: HashMap<OrganizationId, Digest>,
     seen: HashSet<(String, DedupeKey)>,
     seen_order: VecDeque<(String, DedupeKey)>,
@@ -64,6 +70,44 @@ impl Memory {
 
     pub(crate) fn check_failed(&self, scope: &Scope, not_before: Timestamp) {
         self.state().checks.insert(scope.clone(), not_before);
+    }
+
+    pub(crate) fn may_pull(&self, scope: &Scope, now: Timestamp) -> bool {
+        self.state().pulls.get(scope).is_none_or(|not_before| *not_before <= now)
+    }
+
+    pub(crate) fn pull_rests(&self, scope: &Scope, not_before: Timestamp) {
+        self.state().pulls.insert(scope.clone(), not_before);
+    }
+
+    /// Since when a look at a connection's push channels is due. One that has changed since the last look is due at once,
+    /// as is one that this process has never looked at.
+    pub(crate) fn watch_due(&self, scope: &Scope, revision: u64, now: Timestamp) -> Option<Timestamp> {
+        match self.state().watches.get(scope) {
+            Some((seen, at)) if seen.is_none_or(|seen| seen == revision) => (*at <= now).then_some(*at),
+            _ => Some(now),
+        }
+    }
+
+    pub(crate) fn watch_rests(&self, scope: &Scope, revision: u64, not_before: Timestamp) {
+        self.state().watches.insert(scope.clone(), (Some(revision), not_before));
+    }
+
+    pub(crate) fn watch_failed(&self, scope: &Scope, not_before: Timestamp) {
+        self.state().watches.insert(scope.clone(), (None, not_before));
+    }
+
+    /// Something happened: look at once.
+    pub(crate) fn watch_now(&self, scope: &Scope) {
+        self.state().watches.remove(scope);
+    }
+
+    pub(crate) fn is_unwatchable(&self, integration: &IntegrationId, feed: &str) -> bool {
+        self.state().unwatchable.contains(&(integration.clone(), feed.to_owned()))
+    }
+
+    pub(crate) fn unwatchable(&self, integration: &IntegrationId, feed: &str) {
+        self.state().unwatchable.insert((integration.clone(), feed.to_owned()));
     }
 
     /// Since when a look at the organization's digest is due: the start of the day, or when it was put off to.

@@ -1,12 +1,14 @@
-//! What time asks for: scheduled runs, weekly checks, digests, retention.
+//! What time asks for: scheduled runs, runs for which a webhook asked, push channels, weekly checks, digests, retention.
 //!
 //! Nothing here spawns or waits: the host calls [`Dispatcher::run_due`] from its own timer, once a minute say, in as many
 //! processes as it likes.
 
 mod digest;
 mod memory;
+mod pull;
+mod watch;
 
-use std::panic::AssertUnwindSafe;
+use std::{collections::BTreeMap, panic::AssertUnwindSafe};
 
 use futures_util::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
@@ -16,6 +18,7 @@ use sync_engine::{ConnectionRow, ConnectionStatus, Pruned, RunOptions};
 
 use crate::{Dispatcher, connect::PAGE};
 pub(crate) use memory::Memory;
+pub(crate) use watch::POLL_EVERY;
 
 /// How often a connection is looked at. Google's testing-mode sign-ins die after 7 days without use
 /// (<https://developers.google.com/identity/protocols/oauth2#expiration>), Xero's after 60 and QuickBooks' after 100.
@@ -39,8 +42,22 @@ const TAKEN_FOR: SignedDuration = SignedDuration::from_mins(15);
 #[serde(rename_all = "kebab-case", tag = "what")]
 #[non_exhaustive]
 pub enum Due {
-    /// A run: it was scheduled, waited for a quota, or a webhook hinted at news.
+    /// A run: it was scheduled, waited for a quota, or nobody told of news for long.
     Run {
+        /// The connection.
+        scope: Scope,
+        /// Since when it is due.
+        since: Timestamp,
+    },
+    /// A run for which a webhook asked.
+    Pull {
+        /// The connection.
+        scope: Scope,
+        /// Since when there are news.
+        since: Timestamp,
+    },
+    /// A look at a connection's push channels, and at its poll.
+    Watch {
         /// The connection.
         scope: Scope,
         /// Since when it is due.
@@ -71,9 +88,12 @@ impl Due {
     /// Since when it is due.
     pub fn since(&self) -> Timestamp {
         match self {
-            Self::Run { since, .. } | Self::Check { since, .. } | Self::Digest { since, .. } | Self::Retention { since } => {
-                *since
-            }
+            Self::Run { since, .. }
+            | Self::Pull { since, .. }
+            | Self::Watch { since, .. }
+            | Self::Check { since, .. }
+            | Self::Digest { since, .. }
+            | Self::Retention { since } => *since,
         }
     }
 }
@@ -107,11 +127,17 @@ impl Dispatcher {
         if let Some(since) = self.0.memory.prune_due(now, PRUNE_EVERY) {
             due.push(Due::Retention { since });
         }
+        let mut moved: BTreeMap<Scope, Timestamp> = BTreeMap::new();
+        self.marks(|mark| {
+            let since = moved.entry(mark.scope).or_insert(mark.since);
+            *since = mark.since.min(*since);
+        })
+        .await?;
         let mut after: Option<Scope> = None;
         loop {
             let page = self.0.store.connections(None, after.as_ref(), PAGE).await?;
             for row in page.iter().filter(|row| self.0.registry.built(&row.scope.integration).is_ok()) {
-                self.due_of(row, now, &mut due);
+                self.due_of(row, moved.get(&row.scope).copied(), now, &mut due);
             }
             due.sort_by_key(Due::since);
             due.truncate(limit);
@@ -123,7 +149,7 @@ impl Dispatcher {
         }
     }
 
-    fn due_of(&self, row: &ConnectionRow, now: Timestamp, due: &mut Vec<Due>) {
+    fn due_of(&self, row: &ConnectionRow, moved: Option<Timestamp>, now: Timestamp, due: &mut Vec<Due>) {
         if matches!(row.status, ConnectionStatus::Disconnected { .. }) {
             return;
         }
@@ -133,6 +159,16 @@ impl Dispatcher {
             && let Some(since) = row.next_run_at.filter(|at| *at <= now)
         {
             due.push(Due::Run { scope: scope(), since });
+        }
+        if row.status == ConnectionStatus::Active {
+            if let Some(since) = moved.filter(|_| self.0.memory.may_pull(&row.scope, now)) {
+                due.push(Due::Pull { scope: scope(), since });
+            }
+            if self.may_watch(row)
+                && let Some(since) = self.0.memory.watch_due(&row.scope, row.revision, now)
+            {
+                due.push(Due::Watch { scope: scope(), since });
+            }
         }
         if !matches!(row.status, ConnectionStatus::Reconnect { .. }) {
             let since = later(row.checked_at.unwrap_or(row.created_at), CHECK_EVERY);
@@ -149,6 +185,13 @@ impl Dispatcher {
                 due.push(Due::Digest { organization, since });
             }
         }
+    }
+
+    /// True when a connection may have feeds to read without being asked to.
+    fn may_watch(&self, row: &ConnectionRow) -> bool {
+        let is_asked_for = self.0.webhooks.is_some() || self.0.poll_every.is_some();
+        let descriptor = self.0.registry.built(&row.scope.integration).map(|integration| integration.descriptor());
+        is_asked_for && descriptor.is_ok_and(|descriptor| descriptor.supports_direction && !descriptor.feeds.is_empty())
     }
 
     /// Does what time asks for, one thing after another. What another process took over first is left out.
@@ -180,6 +223,8 @@ impl Dispatcher {
     async fn do_one(&self, due: &Due, now: Timestamp) -> Result<Outcome> {
         match due {
             Due::Run { scope, since } => return self.scheduled(scope, *since).await,
+            Due::Pull { scope, .. } => return self.pull_moved(scope, now).await,
+            Due::Watch { scope, .. } => self.keep_watch(scope, now).await?,
             Due::Check { scope, .. } => self.check(scope).await.map(drop)?,
             Due::Digest { organization, .. } => self.digest(organization, now).await?,
             Due::Retention { .. } => self.prune(now).await.map(drop)?,
@@ -192,6 +237,8 @@ impl Dispatcher {
         let rested = later(now, REST);
         match due {
             Due::Run { .. } => {}
+            Due::Pull { scope, .. } => self.0.memory.pull_rests(scope, rested),
+            Due::Watch { scope, .. } => self.0.memory.watch_failed(scope, rested),
             Due::Check { scope, .. } => self.0.memory.check_failed(scope, rested),
             Due::Digest { organization, .. } => self.0.memory.digest_rests(organization, now, rested),
             Due::Retention { .. } => self.0.memory.prune_failed(rested),

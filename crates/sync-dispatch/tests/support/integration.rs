@@ -195,7 +195,7 @@ struct Handler {
     is_open: bool,
 }
 
-fn classify(response: &Response<Bytes>) -> Result<()> {
+pub fn classify(response: &Response<Bytes>) -> Result<()> {
     match response.status().as_u16() {
         200 => Ok(()),
         401 => Err(Error::new(ErrorKind::AuthRevoked, "the ledger refused the key").with_remedy("Connect Ledger again.")),
@@ -205,7 +205,7 @@ fn classify(response: &Response<Bytes>) -> Result<()> {
     }
 }
 
-fn read<T: serde::de::DeserializeOwned>(response: Response<Bytes>) -> Result<T> {
+pub fn read<T: serde::de::DeserializeOwned>(response: Response<Bytes>) -> Result<T> {
     serde_json::from_slice(response.body())
         .map_err(|error| Error::new(ErrorKind::BadAnswer, "the ledger's answer makes no sense").with_source(error))
 }

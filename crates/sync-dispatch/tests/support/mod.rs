@@ -1,6 +1,7 @@
 //! A host and a provider of its own, in memory: `ledger`, with a web service behind a scripted transport.
 #![allow(clippy::expect_used, clippy::unwrap_used, dead_code, missing_docs, unreachable_pub, unused_imports)]
 
+mod agenda;
 mod integration;
 mod service;
 mod shop;
@@ -21,6 +22,7 @@ use sync_core::{
 use sync_dispatch::{ConnectOptions, Connected, Dispatcher, DispatcherBuilder, MemoryStore, RunOptions};
 use sync_http::OAuthClient;
 
+pub use agenda::{AGENDA, Agenda};
 pub use integration::{CONSENTING, Fake, LEDGER, OAUTH_ONLY, OPEN, OUTBOX, PAGER, REGISTRATION};
 pub use service::Service;
 pub use shop::Shop;
