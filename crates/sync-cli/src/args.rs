@@ -1,15 +1,18 @@
 //! The command line.
 
+mod run;
+
 use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use sync_core::Direction;
 
 use crate::{
     config::Flags,
-    exit::EXIT_CODES,
+    exit::{AUDIT_EXIT_CODES, EXIT_CODES},
     import::{Encoding, Field},
 };
+
+pub(crate) use run::{ApplyArgs, AuditArgs, MayArgs, PlanArgs, RunArgs, SyncArgs};
 
 /// Syncs customers between your records and the services that you use.
 #[derive(Debug, Parser)]
@@ -74,9 +77,15 @@ pub(crate) enum Command {
     Disconnect(IntegrationArg),
     /// Read records from a file into the database
     Import(ImportArgs),
-    /// Say what a sync would do, and do nothing
+    /// Say what a sync would do, and do nothing; into a file or pipe, one operation a line
     #[command(after_help = EXIT_CODES)]
     Plan(PlanArgs),
+    /// Carry out a plan that `plan` wrote to a file: what changed since does not go
+    #[command(after_help = EXIT_CODES)]
+    Apply(ApplyArgs),
+    /// Compare both sides in full, and say what differs; nothing is written
+    #[command(after_help = AUDIT_EXIT_CODES)]
+    Audit(AuditArgs),
     /// Sync: send what changed, read who unsubscribed
     #[command(after_help = EXIT_CODES)]
     Sync(SyncArgs),
@@ -203,53 +212,6 @@ pub(crate) struct ImportArgs {
     pub(crate) dry_run: bool,
 }
 
-/// What `plan` and `sync` share.
-#[derive(Debug, Args)]
-pub(crate) struct RunArgs {
-    /// The integration, such as mailchimp
-    pub(crate) integration: String,
-    /// Only these sync types, such as contacts,tags
-    #[arg(long, value_delimiter = ',')]
-    pub(crate) types: Option<Vec<String>>,
-    /// Only this item; may be given several times
-    #[arg(long = "item", value_name = "ID")]
-    pub(crate) items: Vec<String>,
-    /// Which side may be written: push, pull or both
-    #[arg(long)]
-    pub(crate) direction: Option<Direction>,
-    /// Allow a side effect in this run, such as confirmation-mail
-    #[arg(long = "grant", value_name = "EFFECT")]
-    pub(crate) grants: Vec<String>,
-    /// When another run is under way, wait until it ends
-    #[arg(long)]
-    pub(crate) wait: bool,
-    /// Write the exchanges with the provider to a file for support: no secrets and no addresses, but other personal data
-    #[arg(long, value_name = "FILE")]
-    pub(crate) har: Option<PathBuf>,
-}
-
-/// `plan`.
-#[derive(Debug, Args)]
-pub(crate) struct PlanArgs {
-    /// What runs.
-    #[command(flatten)]
-    pub(crate) run: RunArgs,
-}
-
-/// `sync`.
-#[derive(Debug, Args)]
-pub(crate) struct SyncArgs {
-    /// What runs.
-    #[command(flatten)]
-    pub(crate) run: RunArgs,
-    /// Only say what would be done
-    #[arg(long)]
-    pub(crate) dry_run: bool,
-    /// Approve the plan with this hash, as `plan` or a stopped sync printed it
-    #[arg(long, value_name = "HASH", conflicts_with = "dry_run")]
-    pub(crate) approve: Option<String>,
-}
-
 /// `runs`.
 #[derive(Debug, Args)]
 pub(crate) struct RunsArgs {
@@ -266,7 +228,7 @@ pub(crate) struct RunsArgs {
 /// `why`.
 #[derive(Debug, Args)]
 pub(crate) struct WhyArgs {
-    /// The record's id here or at the provider
+    /// The record's id here or at the provider; contacts:ID and remote:ID say which is meant
     pub(crate) id: String,
     /// The integration; all connected ones when left out
     #[arg(long, value_name = "INTEGRATION")]
@@ -324,7 +286,7 @@ pub(crate) struct ForgetArgs {
 #[derive(Debug, Args)]
 pub(crate) struct SandboxArgs {
     /// The provider
-    #[arg(long, value_parser = ["mailchimp"], default_value = "mailchimp")]
+    #[arg(long, value_parser = ["mailchimp", "google-calendar"], default_value = "mailchimp")]
     pub(crate) provider: String,
     /// The port on this machine; 0 for any
     #[arg(long, default_value_t = 9100)]
@@ -341,7 +303,7 @@ pub(crate) struct SandboxArgs {
     /// Seed of the faults
     #[arg(long, default_value_t = 0)]
     pub(crate) seed: u64,
-    /// Start with an empty audience instead of the sample shop's
+    /// Start without what the sample shop's people have there
     #[arg(long, conflicts_with = "document")]
     pub(crate) empty: bool,
     /// Start with the account in this JSON document

@@ -9,7 +9,7 @@ use sync_core::{Error, ErrorKind, Retry, Stop, SyncResult};
 pub(crate) enum Exit {
     /// 0: done; after a sync, everything that could go went.
     Done,
-    /// 1: some items failed; the others went.
+    /// 1: some items failed; the others went. Of an audit: something differs.
     ItemsFailed,
     /// 2: wrong use or configuration, or a fault that waiting does not cure.
     Usage,
@@ -30,6 +30,15 @@ Exit codes:
   3  a connection needs a person: connect it, choose again, or correct its settings
   4  try again later; the time is printed where it is known
   5  stopped for approval; nothing was written";
+
+/// The codes of an audit, for `--help`.
+pub(crate) const AUDIT_EXIT_CODES: &str = "\
+Exit codes:
+  0  nothing differs
+  1  something differs
+  2  wrong use or configuration, or a fault that waiting does not cure
+  3  a connection needs a person: connect it, choose again, or correct its settings
+  4  try again later; the time is printed where it is known";
 
 impl Exit {
     /// The code.

@@ -139,6 +139,32 @@ fn tell(app: &App, scope: &Scope, why: &Why) {
             out.say(format!("    looked at again at {}", time(due)));
         }
     }
+    for labelled in &why.questions {
+        let question = &labelled.question;
+        match &question.answer {
+            Some(answer) => {
+                out.say(format!(
+                    "  asked on {}: {} {} answered {} on {}",
+                    time(question.asked_at),
+                    question.prompt,
+                    answer.by,
+                    answer.key,
+                    time(answer.at)
+                ));
+            }
+            None => {
+                let keys: Vec<&str> = question.options.iter().map(|option| option.key.as_str()).collect();
+                out.say(format!("  waits for an answer since {}: {}", time(question.asked_at), question.prompt));
+                out.say(format!(
+                    "    syncctl answer {} {} ANSWER --org {} (one of: {})",
+                    scope.integration,
+                    question.id,
+                    scope.organization,
+                    keys.join(", ")
+                ));
+            }
+        }
+    }
     out.table(
         &["When", "Run", "Outcome", "Why, and what to do"],
         why.trail.iter().map(|(run, row)| {

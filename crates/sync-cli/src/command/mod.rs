@@ -1,9 +1,12 @@
 //! The commands.
 
+mod apply;
+mod audit;
 mod connect;
 mod demo;
 mod history;
 mod import;
+mod plan;
 mod prompt;
 mod providers;
 mod questions;
@@ -13,7 +16,7 @@ mod sync;
 
 pub(crate) use sync::host;
 
-use sync_core::Result;
+use sync_core::{ResourceName, Result};
 
 use crate::{
     app::{App, known_providers},
@@ -23,6 +26,15 @@ use crate::{
     exit::Exit,
     output::Output,
 };
+
+/// A record as people call it, with its id.
+fn record(resource: &ResourceName, id: &str, label: Option<&str>) -> String {
+    match label {
+        Some(label) if label.contains(id) => format!("{resource} {label}"),
+        Some(label) => format!("{resource} {label} ({id})"),
+        None => format!("{resource} {id}"),
+    }
+}
 
 /// Runs one command.
 pub(crate) async fn run(cli: Cli) -> Exit {
@@ -52,7 +64,9 @@ async fn dispatch(cli: Cli, out: Output) -> Result<Exit> {
         Command::Settings(args) => settings::run(&app, &args).await,
         Command::Disconnect(args) => connect::disconnect(&app, &args.integration).await,
         Command::Import(args) => import::run(&app, &args).await,
-        Command::Plan(args) => sync::plan(&app, &args.run).await,
+        Command::Plan(args) => plan::run(&app, &args).await,
+        Command::Apply(args) => apply::run(&app, &args).await,
+        Command::Audit(args) => audit::run(&app, &args).await,
         Command::Sync(args) => sync::sync(&app, &args).await,
         Command::Runs(args) => history::runs(&app, &args).await,
         Command::Why(args) => history::why(&app, &args).await,

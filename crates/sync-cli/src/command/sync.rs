@@ -1,4 +1,4 @@
-//! `plan` and `sync`.
+//! `sync`, and what the commands that run something share.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,7 +10,7 @@ use sync_dispatch::{RunOptions, endpoint_answer};
 use super::prompt;
 use crate::{
     app::{App, Make, Workbench, integration_name},
-    args::{RunArgs, SyncArgs},
+    args::{MayArgs, RunArgs, SyncArgs},
     exit::Exit,
     output::{Bar, Output, count, thousands},
 };
@@ -29,90 +29,110 @@ struct Document<'a> {
     exit_code: u8,
 }
 
-/// Says what a sync would do.
-pub(super) async fn plan(app: &App, args: &RunArgs) -> Result<Exit> {
-    run(app, args, true, None).await
-}
-
 /// Syncs.
 pub(super) async fn sync(app: &App, args: &SyncArgs) -> Result<Exit> {
-    run(app, &args.run, args.dry_run, args.approve.as_deref()).await
-}
-
-async fn run(app: &App, args: &RunArgs, dry_run: bool, approve: Option<&str>) -> Result<Exit> {
-    let scope = app.scope(&args.integration)?;
-    let bench = app.open_with(Make::No, args.har.as_deref()).await?;
-    let done = run_in(app, &bench, &scope, args, dry_run, approve).await;
+    let scope = app.scope(&args.run.integration)?;
+    let bench = app.open_with(Make::No, args.run.may.har.as_deref()).await?;
+    let done = sync_in(app, &bench, &scope, args).await;
     bench.close().await;
     done
 }
 
-async fn run_in(
-    app: &App,
-    bench: &Workbench,
-    scope: &Scope,
-    args: &RunArgs,
-    dry_run: bool,
-    approve: Option<&str>,
-) -> Result<Exit> {
-    let mut request = SyncRequest::new(scope.organization.clone(), scope.integration.clone());
+async fn sync_in(app: &App, bench: &Workbench, scope: &Scope, args: &SyncArgs) -> Result<Exit> {
+    let dry_run = args.dry_run;
+    let mut request = request(scope, &args.run);
     request.dry_run = dry_run;
+    let run = Run::begin(app, bench, scope, &args.run.may);
+    let options = run.options().approve(args.approve.as_deref().map(PlanHash::new));
+    let mut result = run.dispatch(&request, &options).await;
+    // At a terminal, a plan that waits for approval is asked about at once.
+    if let Some(hash) = waits_for_approval(&result).filter(|_| !dry_run && !app.out.is_json() && prompt::can_ask()) {
+        show(app.out, bench, scope, &result, dry_run);
+        if !prompt::confirm("Carry this plan out?")? {
+            return Ok(Exit::Approval);
+        }
+        result = run.dispatch(&request, &options.approve(Some(hash))).await;
+    }
+    drop(run);
+    Ok(show(app.out, bench, scope, &result, dry_run))
+}
+
+/// What is asked for.
+pub(super) fn request(scope: &Scope, args: &RunArgs) -> SyncRequest {
+    let mut request = SyncRequest::new(scope.organization.clone(), scope.integration.clone());
     request.direction = args.direction;
     request.types.clone_from(&args.types);
     if !args.items.is_empty() {
         request = request.items(args.items.iter().cloned());
     }
-    let cancel = Cancel::new();
-    let watch = tokio::spawn(cancel_on_signal(cancel.clone(), app.out));
-    let bar = Arc::new(Bar::new(app.out));
-    let mut options = RunOptions::new()
-        .grants(EffectGrants::of(args.grants.iter().cloned()))
-        .approve(approve.map(PlanHash::new))
-        .progress(Arc::clone(&bar) as _)
-        .cancel(cancel.clone())
-        .owner(owner());
-    let mut result = attempt(app, bench, scope, &request, &options, args.wait, &bar).await;
-    bar.finish();
-    // At a terminal, a plan that waits for approval is asked about at once.
-    if let Some(hash) = waits_for_approval(&result).filter(|_| !dry_run && !app.out.is_json() && prompt::can_ask()) {
-        show(app.out, bench, scope, &result, dry_run);
-        if !prompt::confirm("Carry this plan out?")? {
-            watch.abort();
-            return Ok(Exit::Approval);
-        }
-        options = options.approve(Some(hash));
-        result = attempt(app, bench, scope, &request, &options, args.wait, &bar).await;
-        bar.finish();
-    }
-    watch.abort();
-    Ok(show(app.out, bench, scope, &result, dry_run))
+    request
 }
 
-/// One dispatch; with `wait`, another whenever somebody else's run has ended.
-async fn attempt(
-    app: &App,
-    bench: &Workbench,
-    scope: &Scope,
-    request: &SyncRequest,
-    options: &RunOptions,
-    wait: bool,
-    bar: &Bar,
-) -> SyncResult {
-    loop {
-        let result = bench.dispatcher.dispatch_with(request.clone(), options.clone()).await;
-        let is_held = result.details.as_ref().and_then(|details| details.stopped) == Some(Stop::LeaseHeld);
-        if !is_held || !wait {
-            return result;
-        }
-        bar.message("another run is under way; waiting for it");
-        app.out.note("Another run is under way; waiting for it to end …");
+/// A run at the command line: with a bar, and with a way to stop it.
+pub(super) struct Run<'a> {
+    bench: &'a Workbench,
+    scope: &'a Scope,
+    may: &'a MayArgs,
+    out: Output,
+    bar: Arc<Bar>,
+    cancel: Cancel,
+    watch: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for Run<'_> {
+    fn drop(&mut self) {
+        self.watch.abort();
+        self.bar.finish();
+    }
+}
+
+impl<'a> Run<'a> {
+    pub(super) fn begin(app: &App, bench: &'a Workbench, scope: &'a Scope, may: &'a MayArgs) -> Self {
+        let cancel = Cancel::new();
+        let watch = tokio::spawn(cancel_on_signal(cancel.clone(), app.out));
+        Self { bench, scope, may, out: app.out, bar: Arc::new(Bar::new(app.out)), cancel, watch }
+    }
+
+    pub(super) fn options(&self) -> RunOptions {
+        RunOptions::new()
+            .grants(self.grants())
+            .progress(Arc::clone(&self.bar) as _)
+            .cancel(self.cancel.clone())
+            .owner(owner())
+    }
+
+    pub(super) fn grants(&self) -> EffectGrants {
+        EffectGrants::of(self.may.grants.iter().cloned())
+    }
+
+    /// One dispatch, or several with `--wait`.
+    pub(super) async fn dispatch(&self, request: &SyncRequest, options: &RunOptions) -> SyncResult {
+        self.patiently(
+            async || self.bench.dispatcher.dispatch_with(request.clone(), options.clone()).await,
+            |result| Some(result),
+        )
+        .await
+    }
+
+    /// Runs; with `--wait`, again whenever somebody else's run has ended.
+    pub(super) async fn patiently<T>(&self, run: impl AsyncFn() -> T, result: impl Fn(&T) -> Option<&SyncResult>) -> T {
         loop {
-            if options.cancel.is_cancelled() {
-                return result;
+            let done = run().await;
+            let stopped = result(&done).and_then(|result| result.details.as_ref()).and_then(|details| details.stopped);
+            if stopped != Some(Stop::LeaseHeld) || !self.may.wait {
+                self.bar.finish();
+                return done;
             }
-            match bench.dispatcher.lease(scope).await {
-                Ok(Some(lease)) if lease.expires_at > lease.now => tokio::time::sleep(LOOK_EVERY).await,
-                _ => break,
+            self.bar.message("another run is under way; waiting for it");
+            self.out.note("Another run is under way; waiting for it to end …");
+            loop {
+                if self.cancel.is_cancelled() {
+                    return done;
+                }
+                match self.bench.dispatcher.lease(self.scope).await {
+                    Ok(Some(lease)) if lease.expires_at > lease.now => tokio::time::sleep(LOOK_EVERY).await,
+                    _ => break,
+                }
             }
         }
     }
@@ -152,7 +172,7 @@ fn waits_for_approval(result: &SyncResult) -> Option<PlanHash> {
 }
 
 /// Prints a result and tells the exit code.
-fn show(out: Output, bench: &Workbench, scope: &Scope, result: &SyncResult, dry_run: bool) -> Exit {
+pub(super) fn show(out: Output, bench: &Workbench, scope: &Scope, result: &SyncResult, dry_run: bool) -> Exit {
     let capabilities = bench.dispatcher.capabilities(scope.integration.as_str());
     let answer = endpoint_answer(&capabilities, result);
     let exit = Exit::of_result(result);
@@ -160,17 +180,8 @@ fn show(out: Output, bench: &Workbench, scope: &Scope, result: &SyncResult, dry_
     if out.is_json() {
         return exit;
     }
-    if let Some(message) = &answer.message {
-        out.say(message);
-    }
-    tell(out, result);
-    for line in result.errors.iter().flatten() {
-        out.note(format!("  {line}"));
-    }
+    say(out, answer.message.as_deref(), result);
     let details = result.details.as_ref();
-    if let Some(at) = details.and_then(|details| details.resume_at) {
-        out.note(format!("It can go on at {} ({}).", at.strftime("%Y-%m-%d %H:%M:%SZ"), from_now(at)));
-    }
     let sync = format!("syncctl sync {} --org {}", scope.integration, scope.organization);
     match (waits_for_approval(result), details.and_then(|details| details.plan_hash.as_ref())) {
         (Some(hash), _) => out.say(format!("To carry this plan out: {sync} --approve {hash}")),
@@ -185,6 +196,20 @@ fn show(out: Output, bench: &Workbench, scope: &Scope, result: &SyncResult, dry_
         ));
     }
     exit
+}
+
+/// A result in words, with what went wrong.
+pub(super) fn say(out: Output, message: Option<&str>, result: &SyncResult) {
+    if let Some(message) = message {
+        out.say(message);
+    }
+    tell(out, result);
+    for line in result.errors.iter().flatten() {
+        out.note(format!("  {line}"));
+    }
+    if let Some(at) = result.details.as_ref().and_then(|details| details.resume_at) {
+        out.note(format!("It can go on at {} ({}).", at.strftime("%Y-%m-%d %H:%M:%SZ"), from_now(at)));
+    }
 }
 
 /// What a result means, in lines.

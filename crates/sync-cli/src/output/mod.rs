@@ -21,12 +21,18 @@ pub(crate) use progress::Bar;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Output {
     json: bool,
+    aside: bool,
 }
 
 impl Output {
     /// For people, or as JSON.
     pub(crate) fn new(json: bool) -> Self {
-        Self { json }
+        Self { json, aside: false }
+    }
+
+    /// The same, with what it says to people on standard error: standard output holds something else.
+    pub(crate) fn aside(self) -> Self {
+        Self { aside: true, ..self }
     }
 
     /// True when one JSON document is printed.
@@ -41,8 +47,10 @@ impl Output {
 
     /// A line for people.
     pub(crate) fn say(self, line: impl AsRef<str>) {
-        if !self.json {
-            print(&mut io::stdout(), line.as_ref());
+        match self {
+            Self { json: true, .. } => {}
+            Self { aside: true, .. } => print(&mut io::stderr(), line.as_ref()),
+            _ => print(&mut io::stdout(), line.as_ref()),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Applying a plan that somebody looked at: it is planned again, and of that only what is in the file goes.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde::Serialize;
 use sync_core::{
@@ -63,7 +63,7 @@ impl Dispatcher {
     /// settings, or with other side effects than `options` allow. Nothing is done then.
     pub async fn apply(&self, scope: &Scope, plan: &PlanFile, options: RunOptions, strict: bool) -> Result<Applied> {
         let is_first = self.fits(scope, plan, &options.grants).await?;
-        if plan.digests.is_empty() {
+        if plan.operations() == 0 {
             return Ok(Applied::of(SyncResult::nothing("The plan has no operations")));
         }
         let head = &plan.head;
@@ -71,8 +71,11 @@ impl Dispatcher {
         request.types.clone_from(&head.types);
         request.item_ids.clone_from(&head.items);
         request.direction = head.direction;
-        let filter = PlanFilter { digests: plan.digests.clone(), strict };
-        let options = options.only(filter).approve(None);
+        let mut options = options.approve(None);
+        options.only = Some(match strict {
+            true => Arc::new(PlanFilter { strict, ..(*plan.filter).clone() }),
+            false => Arc::clone(&plan.filter),
+        });
         let approved = || options.clone().approve(Some(head.hash.clone()));
         let mut result = if strict || is_first {
             self.dispatch_with(request.clone(), approved()).await
@@ -184,7 +187,7 @@ impl Dispatcher {
             let place = after.as_ref().map(|(digest, seq)| (digest.as_str(), *seq));
             let page = self.0.store.plan_digests(scope, run, place, PAGE * 10).await?;
             let Some(last) = page.last().cloned() else { return Ok(n_found) };
-            n_found += page.iter().filter(|(digest, _)| plan.digests.contains(digest)).count() as u64;
+            n_found += page.iter().filter(|(digest, _)| plan.filter.digests.contains(digest)).count() as u64;
             after = Some(last);
         }
     }

@@ -110,3 +110,28 @@ pub(super) fn limits(costs: &[PlanCost], quotas: &[QuotaLeft]) -> Vec<PlanLimit>
     };
     quotas.iter().map(limit).filter(|limit| limit.needs != Some(0)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cost(budget: &str, calls: u64, units: u64) -> PlanCost {
+        PlanCost { budget: budget.to_owned(), calls, units }
+    }
+
+    fn needs(quotas: &[QuotaLeft]) -> Vec<(String, Option<u64>, Option<u64>)> {
+        let costs = [cost("", 2, 2), cost("writes", 10, 30)];
+        limits(&costs, quotas).into_iter().map(|limit| (limit.per, limit.needs, limit.left)).collect()
+    }
+
+    #[test]
+    fn a_limit_of_one_family_counts_its_cost_and_the_common_one_counts_calls() {
+        let until = Timestamp::UNIX_EPOCH;
+        let quota = |budget, span, left| QuotaLeft::new(budget, QuotaScope::Account, span, 100, left);
+        let day = Some((40, until));
+        assert_eq!(needs(&[quota("writes", Span::Day, day)]), [("day".to_owned(), Some(30), Some(40))]);
+        assert_eq!(needs(&[quota("", Span::Minute, None)]), [("minute".to_owned(), Some(12), None)]);
+        assert_eq!(needs(&[quota("", Span::Concurrent, None)]), [("at-once".to_owned(), None, None)]);
+        assert_eq!(needs(&[quota("reports", Span::Day, day)]), [], "a limit that it does not touch");
+    }
+}

@@ -5,13 +5,15 @@
 //! its own: applying it plans again, and the file only names, by their digests, operations of that new plan.
 
 use std::{
-    collections::{BTreeSet, HashSet},
+    collections::HashSet,
     fmt,
     io::{BufRead, Read as _, Write},
+    sync::Arc,
 };
 
 use serde::{Deserialize, Serialize};
 use sync_core::{Error, ErrorKind, Hash, Owner, PlanHash, Result};
+use sync_engine::PlanFilter;
 
 use super::{FORMAT, PlanHead, PlanLine, VERSION};
 
@@ -99,14 +101,14 @@ pub struct PlanFile {
     /// What it is of.
     pub head: PlanHead,
     /// The digests of its operations.
-    pub(super) digests: BTreeSet<String>,
+    pub(super) filter: Arc<PlanFilter>,
     /// Fingerprints of its records.
     pub(super) records: HashSet<u64>,
 }
 
 impl fmt::Debug for PlanFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PlanFile").field("head", &self.head).field("n_operations", &self.digests.len()).finish()
+        f.debug_struct("PlanFile").field("head", &self.head).field("n_operations", &self.operations()).finish()
     }
 }
 
@@ -171,12 +173,13 @@ impl PlanFile {
         if sum.finish().to_string() != end.sum {
             return Err(changed("its lines are not those that were written"));
         }
-        Ok(Self { head, digests: digests.into_iter().collect(), records })
+        let filter = PlanFilter { digests: digests.into_iter().collect(), strict: false };
+        Ok(Self { head, filter: Arc::new(filter), records })
     }
 
     /// How many operations it names.
     pub fn operations(&self) -> u64 {
-        self.digests.len() as u64
+        self.filter.digests.len() as u64
     }
 }
 
@@ -211,7 +214,10 @@ fn head(line: &[u8]) -> Result<PlanHead> {
         format: String,
         version: u32,
     }
-    let format: Format = serde_json::from_slice(line).map_err(|_| not_a_plan("its first line is no plan's"))?;
+    let format: Format = serde_json::from_slice(line).map_err(|_| {
+        let begins_as_one = line.starts_with(format!("{{\"format\":\"{FORMAT}\"").as_bytes());
+        if begins_as_one { cut_off("its first line is not whole") } else { not_a_plan("its first line is no plan's") }
+    })?;
     if format.format != FORMAT {
         return Err(not_a_plan("its first line is no plan's"));
     }

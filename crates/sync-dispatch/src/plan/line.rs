@@ -221,3 +221,173 @@ fn plain(value: Option<&Value>) -> serde_json::Value {
         Some(_) => serde_json::Value::Null,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use sync_core::{Here, Marker, Reason, Remote, SetChange, SideEffect};
+    use sync_engine::{PartState, PlannedPart};
+
+    use super::*;
+
+    const MAIL: SideEffect = SideEffect { name: "mail", description: "somebody is mailed" };
+
+    fn descriptor() -> Descriptor {
+        Descriptor {
+            id: "diary",
+            name: "Diary",
+            description: "",
+            kind: sync_core::Kind::Sync,
+            sync_types: &[],
+            supports_direction: true,
+            feeds: &[],
+            resources: &[],
+            endpoints: &[],
+            quotas: &[],
+            auth: &[],
+            call_timeout: std::time::Duration::from_secs(1),
+            settle: std::time::Duration::from_secs(1),
+            concurrency: 1,
+            effects: &[MAIL],
+        }
+    }
+
+    fn operation(verb: Verb) -> Operation {
+        Operation {
+            id: "op".into(),
+            resource: "trips".into(),
+            local: "T-1".into(),
+            role: Role::MAIN,
+            container: None,
+            verb,
+            fields: Record::new().with("title", Value::text("Night dive")).with("boat", Value::text("Manta")),
+            changed: ["title".into()].into(),
+            sets: Default::default(),
+            before: Some(Box::new(Remote::live(
+                "trips".into(),
+                "E-1",
+                Record::new().with("title", Value::text("Dive")).with("boat", Value::text("Manta")),
+            ))),
+            marker: Marker::new("m"),
+            open: Default::default(),
+            here: None,
+            reason: Reason::ChangedHere,
+        }
+    }
+
+    fn line(operation: Operation, n_there: usize, effects: &[&str]) -> PlanLine {
+        let n_parts = n_there + usize::from(operation.here.is_some());
+        let part = |effects: &[&str]| PlannedPart {
+            stage: 0,
+            group: "g".into(),
+            max: 1,
+            serial: false,
+            budget: String::new(),
+            cost: 1,
+            safety: sync_core::Safety::Repeatable,
+            effects: effects.iter().map(|effect| (*effect).to_owned()).collect(),
+        };
+        let planned = PlannedOp {
+            seq: 1,
+            operation,
+            digest: "d".into(),
+            key: None,
+            hash: None,
+            parts: (0..n_parts).map(|_| part(effects)).collect(),
+        };
+        of(&descriptor(), &PlannedRow { planned, states: vec![PartState::Ready; n_parts] }, None)
+    }
+
+    fn here(verb: LocalVerb, fields: Record, before: Record) -> Option<Box<Here>> {
+        Some(Box::new(Here { verb, fields, before, expect: None }))
+    }
+
+    fn changes(line: &PlanLine) -> serde_json::Value {
+        let change = |change: &FieldChange| json!([change.field, change.side, change.before, change.after]);
+        line.changes.iter().map(change).collect()
+    }
+
+    #[test]
+    fn an_update_there_shows_what_it_changes_alone() {
+        let line = line(operation(Verb::Update), 1, &[]);
+        assert_eq!((line.there.as_deref(), line.here.as_deref(), line.reversible), (Some("update"), None, true));
+        assert_eq!(changes(&line), json!([["title", "there", "Dive", "Night dive"]]));
+    }
+
+    #[test]
+    fn a_merge_shows_both_sides() {
+        let mut merged = operation(Verb::Update);
+        let zone = Some("Europe/Madrid".to_owned());
+        let at = Value::Time { at: "2026-07-01T16:00:00Z".parse().unwrap(), zone };
+        merged.here = here(LocalVerb::Update, Record::new().with("start", at), Record::new());
+        let line = line(merged, 1, &[]);
+        assert_eq!((line.there.as_deref(), line.here.as_deref()), (Some("update"), Some("update")));
+        assert_eq!(
+            changes(&line),
+            json!([
+                ["title", "there", "Dive", "Night dive"],
+                ["start", "here", null, "2026-07-01T18:00:00+02:00[Europe/Madrid]"]
+            ])
+        );
+    }
+
+    #[test]
+    fn what_is_only_written_here_says_nothing_of_there() {
+        let mut made = operation(Verb::Create);
+        made.local = sync_core::LocalId::of_remote(&"E-1".into());
+        made.here = here(LocalVerb::Create, Record::new().with("title", Value::text("Dive")), Record::new());
+        let line = line(made, 0, &[]);
+        assert_eq!((line.there.as_deref(), line.here.as_deref(), line.id.as_str()), (None, Some("create"), "remote:E-1"));
+        assert_eq!(changes(&line), json!([["title", "here", null, "Dive"]]));
+        assert!(line.reversible);
+    }
+
+    #[test]
+    fn a_link_changes_nothing() {
+        let mut link = operation(Verb::Update);
+        link.changed.clear();
+        let line = line(link, 0, &[]);
+        assert_eq!((line.there.as_deref(), changes(&line)), (Some("link"), json!([])));
+    }
+
+    #[test]
+    fn removals_deletions_cancellations_and_mails_cannot_be_taken_back() {
+        let removed = line(operation(Verb::Remove), 1, &[]);
+        assert_eq!(changes(&removed), json!([["boat", "there", "Manta", null], ["title", "there", "Dive", null]]));
+        assert_eq!(removed.irreversible_because.as_deref(), Some("what Diary holds is taken away"));
+
+        let before = Record::new().with("title", Value::text("Dive"));
+        for (verb, expected) in
+            [(LocalVerb::Delete, json!([["title", "here", "Dive", null]])), (LocalVerb::Cancel, json!([]))]
+        {
+            let mut gone = operation(Verb::Remove);
+            gone.here = here(verb, Record::new(), before.clone());
+            let line = line(gone, 0, &[]);
+            assert_eq!((line.there.as_deref(), line.here.as_deref()), (None, Some(verb.as_str())));
+            assert_eq!((changes(&line), line.reversible), (expected, false), "{verb:?}");
+        }
+
+        let mailed = line(operation(Verb::Update), 1, &["mail"]);
+        assert_eq!((mailed.effects.as_slice(), mailed.reversible), (&["mail".to_owned()][..], false));
+        assert_eq!(mailed.irreversible_because.as_deref(), Some("it reaches people: somebody is mailed"));
+    }
+
+    #[test]
+    fn elements_that_are_not_ours_stay_in_a_set() {
+        let mut tagged = operation(Verb::Update);
+        let set = |elements: &[&str]| Value::Set(elements.iter().map(|element| (*element).to_owned()).collect());
+        tagged.changed = ["tags".into()].into();
+        tagged.fields.set("tags", set(&["diver"]));
+        if let Some(before) = &mut tagged.before {
+            before.fields.set("tags", set(&["VIP", "snorkel"]));
+        }
+        let change = SetChange { add: ["diver".to_owned()].into(), remove: ["snorkel".to_owned()].into() };
+        tagged.sets.insert("tags".into(), change);
+        assert_eq!(changes(&line(tagged, 1, &[])), json!([["tags", "there", ["VIP", "snorkel"], ["VIP", "diver"]]]));
+    }
+
+    #[test]
+    fn debug_shows_no_record_content() {
+        assert!(!format!("{:?}", line(operation(Verb::Update), 1, &[])).contains("dive"));
+    }
+}

@@ -23,6 +23,19 @@ pub struct QuotaLeft {
     pub left: Option<(u32, Timestamp)>,
 }
 
+impl QuotaLeft {
+    /// A limit as it stands.
+    pub fn new(
+        budget: &'static str,
+        scope: QuotaScope,
+        span: Span,
+        limit: u32,
+        left: Option<(u32, Timestamp)>,
+    ) -> Self {
+        Self { budget, scope, span, limit, left }
+    }
+}
+
 impl Client {
     /// The limits of a connection, as they stand for a person who waits. Empty where limits are off.
     ///
@@ -52,7 +65,7 @@ impl Ledger {
                 let (used, _) = self.counters.take(&self.counter(quota, &payer), start, 0, u32::MAX).await?;
                 left = Some((limit.saturating_sub(used), end));
             }
-            all.push(QuotaLeft { budget: quota.budget, scope: quota.scope, span: quota.span, limit, left });
+            all.push(QuotaLeft::new(quota.budget, quota.scope, quota.span, limit, left));
         }
         Ok(all)
     }

@@ -270,3 +270,17 @@ fn a_wish_to_stop_ends_the_wait_for_a_budget() {
     assert_eq!(kinds, [ErrorKind::Cancelled]);
     assert!(world.clock.elapsed() <= 5 * SECOND);
 }
+
+#[test]
+fn what_a_day_has_left_is_told_and_asking_takes_nothing() {
+    let world = World::by_rule(|_, _| answer(200, "{}"));
+    let quotas = || world.clock.run(async { world.client().quotas(&scope(), &DAY).await.unwrap() });
+    assert_eq!(quotas()[0].left.map(|(left, _)| left), Some(10));
+    assert!(send_all(&world, &DAY, Lane::Interactive, 3).iter().all(Result::is_ok));
+    for _ in 0..2 {
+        let quota = quotas().remove(0);
+        assert_eq!((quota.limit, quota.left.map(|(left, _)| left)), (10, Some(7)));
+    }
+    let quotas = world.clock.run(async { world.client().quotas(&scope(), &MINUTE).await.unwrap() });
+    assert_eq!((quotas[0].limit, quotas[0].left), (5, None), "it renews by itself");
+}
