@@ -1,11 +1,13 @@
 //! `sandbox`: a double of a provider on this machine.
 
+pub(super) mod google;
+
 use std::sync::Arc;
 
 use serde::Serialize;
 use sync_core::{Error, ErrorKind, Owner, Result};
 use sync_dispatch::http::system_clock;
-use sync_sandbox::{AudienceSeed, Fault, Mailchimp, MailchimpSeed, Sandbox, SandboxOptions, serve};
+use sync_sandbox::{AudienceSeed, Double, Fault, Mailchimp, MailchimpSeed, Sandbox, SandboxOptions, serve};
 use tokio::net::TcpListener;
 
 use crate::{args::SandboxArgs, exit::Exit, output::Output, shop::Shop};
@@ -36,7 +38,43 @@ impl Address {
 
 /// Runs a double until it is stopped.
 pub(super) async fn run(args: &SandboxArgs, out: Output) -> Result<Exit> {
-    let seed = seed(args)?;
+    if args.provider == google::PROVIDER {
+        return google::run(args, out).await;
+    }
+    let double = Mailchimp::new(seed(args)?);
+    let (listener, port) = listen_as_asked(args).await?;
+    let address = Address::of(port);
+    out.document(&address);
+    out.say(format!("A double of Mailchimp listens on {}. Stop it with Ctrl-C.", address.url));
+    out.say(format!("Its key is {API_KEY}. To use it:"));
+    out.say(format!("  export SYNCCTL_MAILCHIMP_API_URL={} SYNCCTL_MAILCHIMP_LOGIN_URL={}", address.api, address.login));
+    out.say(format!("  SYNCCTL_MAILCHIMP_API_KEY={API_KEY} syncctl connect mailchimp --org ORGANIZATION"));
+    serve_until_stopped(double, args, listener, &address.url, out).await
+}
+
+async fn listen_as_asked(args: &SandboxArgs) -> Result<(TcpListener, u16)> {
+    let listener = listen(args.port).await?;
+    let port = listener.local_addr().map(|address| address.port()).unwrap_or(args.port);
+    Ok((listener, port))
+}
+
+/// Serves a double with the faults, quotas and latency that were asked for.
+async fn serve_until_stopped(
+    double: impl Double + 'static,
+    args: &SandboxArgs,
+    listener: TcpListener,
+    url: &str,
+    out: Output,
+) -> Result<Exit> {
+    let sandbox = Sandbox::new(double, options(args)?, Arc::new(system_clock()));
+    out.say(format!("What it holds: {url}/_sandbox/state?summary=true; what was asked of it: {url}/_sandbox/log"));
+    serve(sandbox, listener, stopped())
+        .await
+        .map_err(|error| Error::new(ErrorKind::Unavailable, format!("the sandbox stopped: {error}")).with_source(error))?;
+    Ok(Exit::Done)
+}
+
+fn options(args: &SandboxArgs) -> Result<SandboxOptions> {
     let mut options = SandboxOptions::default().with_seed(args.seed).with_latency(args.latency);
     if args.enforce_quotas {
         options = options.with_quotas();
@@ -52,34 +90,26 @@ pub(super) async fn run(args: &SandboxArgs, out: Output) -> Result<Exit> {
         })?;
         options = options.with_fault(fault);
     }
-    let listener = listen(args.port).await?;
-    let port = listener.local_addr().map(|address| address.port()).unwrap_or(args.port);
-    let sandbox = Sandbox::new(Mailchimp::new(seed), options, Arc::new(system_clock()));
-    let address = Address::of(port);
-    out.document(&address);
-    out.say(format!("A double of Mailchimp listens on {}. Stop it with Ctrl-C.", address.url));
-    out.say(format!("Its key is {API_KEY}. To use it:"));
-    out.say(format!("  export SYNCCTL_MAILCHIMP_API_URL={} SYNCCTL_MAILCHIMP_LOGIN_URL={}", address.api, address.login));
-    out.say(format!("  SYNCCTL_MAILCHIMP_API_KEY={API_KEY} syncctl connect mailchimp --org ORGANIZATION"));
-    out.say(format!(
-        "What it holds: {}/_sandbox/state?summary=true; what was asked of it: {}/_sandbox/log",
-        address.url, address.url
-    ));
-    serve(sandbox, listener, stopped())
-        .await
-        .map_err(|error| Error::new(ErrorKind::Unavailable, format!("the sandbox stopped: {error}")).with_source(error))?;
-    Ok(Exit::Done)
+    Ok(options)
+}
+
+/// The document that was given to start with.
+fn document(args: &SandboxArgs, members: &str) -> Result<Option<String>> {
+    let Some(path) = &args.document else { return Ok(None) };
+    std::fs::read_to_string(path).map(Some).map_err(|error| wrong_document(args, &error.to_string(), members))
+}
+
+fn wrong_document(args: &SandboxArgs, problem: &str, members: &str) -> Error {
+    let path = args.document.as_deref().map(|path| path.display().to_string()).unwrap_or_default();
+    Error::new(ErrorKind::Config, format!("{path} can't be used: {problem}"))
+        .with_owner(Owner::EndUserData)
+        .with_remedy(format!("Give a JSON document with {members}."))
 }
 
 fn seed(args: &SandboxArgs) -> Result<MailchimpSeed> {
-    if let Some(path) = &args.document {
-        let wrong = |problem: String| {
-            Error::new(ErrorKind::Config, format!("{} can't be used: {problem}", path.display()))
-                .with_owner(Owner::EndUserData)
-                .with_remedy("Give a JSON document with account, api_keys and audiences.")
-        };
-        let text = std::fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-        return MailchimpSeed::from_json(&text).map_err(|error| wrong(error.to_string()));
+    const MEMBERS: &str = "account, api_keys and audiences";
+    if let Some(text) = document(args, MEMBERS)? {
+        return MailchimpSeed::from_json(&text).map_err(|error| wrong_document(args, &error.to_string(), MEMBERS));
     }
     let shop = Shop::open()?;
     if args.empty {
