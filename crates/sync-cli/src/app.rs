@@ -2,7 +2,10 @@
 
 use std::{path::Path, sync::Arc};
 
-use sync_core::{AuthScheme, Error, ErrorKind, HostRecords, IntegrationId, OrganizationId, Owner, Result, Scope, Transport};
+use sync_core::{
+    AuthScheme, Error, ErrorKind, HostRecords, IntegrationId, OrganizationId, Owner, Result, Scope, Transport,
+    WritableRecords,
+};
 use sync_dispatch::{
     ConnectionRow, Dispatcher, ENABLED, KNOWN, Store,
     http::{Archive, ReqwestTransport, TransportConfig, system_clock},
@@ -63,6 +66,19 @@ impl App {
     /// # Errors
     /// As [`App::open`], and when the archive can't be written.
     pub(crate) async fn open_with(&self, make: Make, har: Option<&Path>) -> Result<Workbench> {
+        self.open_as(make, har, |records| Arc::new(records)).await
+    }
+
+    /// The same, with rules of the host's own around the records.
+    ///
+    /// # Errors
+    /// As [`App::open_with`].
+    pub(crate) async fn open_as(
+        &self,
+        make: Make,
+        har: Option<&Path>,
+        rules: impl FnOnce(EmbeddedRecords) -> Arc<dyn WritableRecords>,
+    ) -> Result<Workbench> {
         let store = self.store(make).await?;
         let records = store.records();
         match Place::remembered(&records).await? {
@@ -72,7 +88,7 @@ impl App {
             }
             Some(_) => {}
         }
-        let dispatcher = self.dispatcher(&store, &records, har)?;
+        let dispatcher = self.dispatcher(&store, &records, rules(records.clone()), har)?;
         Ok(Workbench { store, records, dispatcher })
     }
 
@@ -95,11 +111,17 @@ impl App {
         SqliteStore::open(path, key).await
     }
 
-    fn dispatcher(&self, store: &SqliteStore, records: &EmbeddedRecords, har: Option<&Path>) -> Result<Dispatcher> {
+    fn dispatcher(
+        &self,
+        store: &SqliteStore,
+        records: &EmbeddedRecords,
+        host: Arc<dyn WritableRecords>,
+        har: Option<&Path>,
+    ) -> Result<Dispatcher> {
         let config = &self.config;
         let records = Arc::new(records.clone());
         let store: Arc<dyn Store> = Arc::new(store.clone());
-        let mut builder = Dispatcher::builder(store, HostRecords::Writable(Arc::clone(&records) as _))
+        let mut builder = Dispatcher::builder(store, HostRecords::Writable(host))
             .consent(records)
             .engine(config.engine.clone())
             .limits(config.limits.clone())

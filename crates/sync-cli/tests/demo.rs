@@ -22,6 +22,16 @@ fn the_demo_tells_its_story_and_keeps_what_it_was_asked_to_keep() {
     assert!((1..=72).contains(&told["nextDay"]["synced"].as_u64().unwrap()), "{}", told["nextDay"]);
     assert_eq!(told["againMessage"], "Everything is already synced!");
 
+    // The captain's half: out, merged, asked about, answered, and in order.
+    let calendar = &told["calendar"];
+    assert_eq!(calendar["firstSync"]["details"]["outcomes"]["created"], 445);
+    let outcomes = &calendar["nextDay"]["details"]["outcomes"];
+    assert_eq!((&outcomes["updated"], &outcomes["question"]), (&json!(1), &json!(3)), "{outcomes}");
+    assert!(calendar["questions"].to_string().contains("boat Manta is in the yard that day"));
+    assert_eq!(calendar["answered"]["success"], true, "{}", calendar["answered"]);
+    assert_eq!(calendar["againMessage"], "Everything is already synced!");
+    assert!(calendar["story"][0].as_str().unwrap().starts_with("0 invitations sent, 0 mails sent"));
+
     // The canary is in the shop's own table, and nowhere else.
     let kept = world.path("kept");
     let database = std::fs::read(kept.join("sync.db")).unwrap();

@@ -1,5 +1,6 @@
 //! `demo`: the main job on a sample shop, against a double on this machine.
 
+mod captain;
 mod folder;
 mod other_side;
 
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use sync_core::{Collection, Error, ErrorKind, PlanHash, Result, Scope, Stop, SyncRequest, SyncResult};
 use sync_dispatch::{Configured, ConnectOptions, RunOptions, endpoint_answer, http::system_clock};
 use sync_sandbox::{Mailchimp, Sandbox, SandboxOptions, serve};
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 use super::{
     import,
@@ -24,8 +25,9 @@ use crate::{
     exit::Exit,
     import::{ColumnRules, ConsentRules, ImportOptions, Source},
     output::{Bar, Output, count, thousands},
-    shop::Shop,
+    shop::{Shop, ShopRecords},
 };
+use captain::Captain;
 use folder::Folder;
 use other_side::Seen;
 
@@ -46,6 +48,7 @@ struct Document {
     again_message: String,
     after: Seen,
     story: Vec<String>,
+    calendar: captain::Shown,
     seconds: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     kept: Option<String>,
@@ -58,19 +61,26 @@ pub(super) async fn run(args: &DemoArgs, out: Output) -> Result<Exit> {
     let listener = listen(0).await?;
     let port = listener.local_addr().map(|address| address.port()).unwrap_or_default();
     let sandbox = Sandbox::new(Mailchimp::new(shop.mailchimp(API_KEY)), SandboxOptions::default(), Arc::new(system_clock()));
-    let (stop, stopped) = oneshot::channel::<()>();
-    let serving = tokio::spawn(serve(sandbox.clone(), listener, async {
-        let _ = stopped.await;
-    }));
-    folder.write(&shop, &Address::of(port))?;
+    let calendar = captain::sandbox(&shop);
+    let calendar_listener = listen(0).await?;
+    let calendar_port = calendar_listener.local_addr().map(|address| address.port()).unwrap_or_default();
+    let (stop, stopped) = watch::channel(false);
+    let until = |mut stopped: watch::Receiver<bool>| async move {
+        let _ = stopped.wait_for(|stop| *stop).await;
+    };
+    let serving = tokio::spawn(serve(sandbox.clone(), listener, until(stopped.clone())));
+    let serving_calendar = tokio::spawn(serve(calendar.clone(), calendar_listener, until(stopped)));
+    folder.write(&shop, &Address::of(port), calendar_port)?;
     let flags = Flags { config: Some(folder.config()), ..Flags::default() };
     // The environment is the user's own set-up, which a demo has no business with.
     let app = App { config: Config::load(flags, &|_| None, &known_providers())?, out };
-    let bench = app.open(Make::Yes).await?;
-    let shown = Demo { app: &app, bench: &bench, shop: &shop, sandbox: &sandbox, folder: &folder }.show().await;
+    let (boat, day) = shop.yard(captain::today());
+    let bench = app.open_as(Make::Yes, None, |records| Arc::new(ShopRecords::new(records, boat, day))).await?;
+    let demo = Demo { app: &app, bench: &bench, shop: &shop, sandbox: &sandbox, calendar: &calendar, folder: &folder };
+    let shown = demo.show().await;
     bench.close().await;
-    let _ = stop.send(());
-    let _ = serving.await;
+    let _ = stop.send(true);
+    let _ = tokio::join!(serving, serving_calendar);
     let document = shown?;
     let exit = if document.success { Exit::Done } else { Exit::ItemsFailed };
     out.document(&document);
@@ -85,6 +95,7 @@ struct Demo<'a> {
     bench: &'a Workbench,
     shop: &'a Shop,
     sandbox: &'a Sandbox,
+    calendar: &'a Sandbox,
     folder: &'a Folder,
 }
 
@@ -145,9 +156,13 @@ impl Demo<'_> {
         let after = Seen::of(self.sandbox, self.shop);
         let story = other_side::story(&before, &after, &first_sync);
         story.iter().for_each(|line| out.say(line));
+        let captain = Captain { app: self.app, bench: self.bench, shop: self.shop, sandbox: self.calendar };
+        let calendar = captain.show().await?;
         let seconds = started.elapsed().as_secs_f64();
         out.say(format!("\nAll of it took {seconds:.1} s, and nothing left this machine."));
-        let success = [&plan, &first_sync, &next_day, &again].iter().all(|result| in_order(result));
+        let mut all = vec![&plan, &first_sync, &next_day, &again, &calendar.plan, &calendar.first_sync];
+        all.extend([&calendar.next_day, &calendar.answered, &calendar.again]);
+        let success = all.iter().all(|result| in_order(result));
         Ok(Document {
             success,
             customers,
@@ -159,6 +174,7 @@ impl Demo<'_> {
             again_message,
             after,
             story,
+            calendar,
             seconds,
             kept: self.folder.is_kept().then(|| self.folder.path().display().to_string()),
         })

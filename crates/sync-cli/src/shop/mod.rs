@@ -4,15 +4,19 @@
 
 mod audience;
 mod customers;
+mod rules;
 mod seed;
 mod table;
+mod trips;
 
 use std::collections::BTreeSet;
 
 use jiff::civil::Date;
 use sync_core::{Error, ErrorKind, LocalId, OrganizationId, Record, Result, model::Contact, model::Model as _};
 
+pub use rules::ShopRecords;
 pub use table::COLUMNS;
+pub use trips::Outing;
 
 use seed::{Document, Rng};
 
@@ -109,6 +113,21 @@ impl Shop {
             .filter(|customer| customers::opted_in(&customer.contact))
             .filter_map(|customer| customer.contact.email.as_deref().map(str::to_lowercase))
             .collect()
+    }
+
+    /// Its trips, as they stand on a day.
+    pub fn trips(&self, today: Date) -> Vec<Outing> {
+        trips::trips(&self.document, today)
+    }
+
+    /// Its course sessions, as they stand on a day.
+    pub fn sessions(&self, today: Date) -> Vec<Outing> {
+        trips::sessions(&self.document, today)
+    }
+
+    /// The boat that is in the yard for a day, and that day.
+    pub fn yard(&self, today: Date) -> (&str, Date) {
+        (&self.document.trips.yard_boat, trips::yard_day(&self.document.trips, today))
     }
 
     /// What the shop does on its next day: some customers earn a level, some move, one changes the address, a few are

@@ -17,6 +17,24 @@ pub(crate) struct Document {
     pub(crate) consent: Consent,
     pub(crate) tags: Tags,
     pub(crate) audience: Audience,
+    pub(crate) trips: Trips,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Trips {
+    pub(crate) total: usize,
+    pub(crate) sessions: usize,
+    pub(crate) zone: String,
+    pub(crate) past: i64,
+    pub(crate) storm_after: i64,
+    pub(crate) yard_after: i64,
+    pub(crate) yard_boat: String,
+    pub(crate) boats: Vec<String>,
+    pub(crate) sites: Vec<String>,
+    pub(crate) meeting_points: Vec<String>,
+    pub(crate) courses: Vec<String>,
+    pub(crate) instructors: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -148,3 +148,22 @@ fn the_file_that_is_written_imports_to_the_same_customers() {
     }
     assert_eq!(n_rows, 10_000);
 }
+
+#[test]
+fn trips_and_sessions_lie_around_the_day_and_every_one_has_a_time() {
+    let shop = Shop::open().unwrap();
+    let today = jiff::civil::date(2027, 3, 1);
+    let (trips, sessions) = (shop.trips(today), shop.sessions(today));
+    assert_eq!((trips.len(), sessions.len()), (400, 60));
+    assert_eq!(trips, shop.trips(today), "the same each time");
+    let defaults = sync_core::model::EventDefaults { zone: "UTC", minutes: 60 };
+    for outing in trips.iter().chain(&sessions) {
+        assert!(outing.event.when(defaults).is_ok(), "{}", outing.id);
+    }
+    let cancelled = |outing: &&Outing| outing.event.status == Some(sync_core::model::EventStatus::Cancelled);
+    assert_eq!(trips.iter().filter(cancelled).count(), 1, "the storm");
+    let night = |outing: &&Outing| outing.event.end_time < outing.event.start_time;
+    assert!(trips.iter().filter(night).count() > 40);
+    let (boat, day) = shop.yard(today);
+    assert_eq!((boat, day), ("Manta", jiff::civil::date(2027, 3, 21)));
+}

@@ -262,8 +262,8 @@ fn settle_unit(
                 winner
             }
             None => {
-                let differing = states.iter().filter(|state| state.differs()).map(|state| state.field.clone());
-                merge.conflicts.extend(differing);
+                let is_news = |state: &&FieldState<'_>| state.differs() && (state.changed_here || state.changed_there);
+                merge.conflicts.extend(states.iter().filter(is_news).map(|state| state.field.clone()));
                 return;
             }
         },

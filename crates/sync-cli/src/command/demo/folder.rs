@@ -9,8 +9,8 @@ use sync_core::{Error, ErrorKind, Owner, Random as _, Result};
 use sync_dispatch::http::system_random;
 
 use super::{
-    super::sandbox::{API_KEY, Address},
-    INTEGRATION,
+    super::sandbox::{API_KEY, Address, google},
+    INTEGRATION, captain,
 };
 use crate::{output::Output, shop::Shop};
 
@@ -56,7 +56,7 @@ impl Folder {
     }
 
     /// Writes the customers and a configuration that finds the double.
-    pub(super) fn write(&self, shop: &Shop, address: &Address) -> Result<()> {
+    pub(super) fn write(&self, shop: &Shop, address: &Address, calendar_port: u16) -> Result<()> {
         let failed = |error: std::io::Error| {
             Error::new(ErrorKind::Config, format!("the folder {} can't be written: {error}", self.path.display()))
                 .with_remedy("Choose another folder, or free some space.")
@@ -69,6 +69,14 @@ impl Folder {
              [providers.{INTEGRATION}.endpoints]\napi = \"{}\"\nlogin = \"{}\"\n",
             shop.organization, address.api, address.login
         );
+        let url = format!("http://127.0.0.1:{calendar_port}");
+        let calendar = captain::INTEGRATION;
+        let text = format!(
+            "{text}\n[providers.{calendar}.endpoints]\napi = \"{url}\"\naccounts = \"{url}\"\ntoken = \"{url}\"\n\n\
+             [providers.{calendar}.oauth]\nclient_id = \"{}\"\nclient_secret_file = \"google.secret\"\n",
+            google::CLIENT_ID
+        );
+        fs::write(self.path.join("google.secret"), google::CLIENT_SECRET).map_err(failed)?;
         fs::write(self.config(), text).map_err(failed)
     }
 
