@@ -83,15 +83,11 @@ impl TagChange {
         }
         let Sum { there, ours, stays } = sum;
         let now: Names = stays.0.values().flatten().map(|name| (key(name), name.clone())).collect();
-        let without = |names: &Names, other: &Names| -> Names {
-            names
-                .iter()
-                .filter(|(key, _)| !other.contains_key(*key))
-                .map(|(key, name)| (key.clone(), name.clone()))
-                .collect()
-        };
+        let (mut add, mut remove) = (now, ours);
+        remove.retain(|key, _| !add.contains_key(key));
+        add.retain(|key, _| !there.contains_key(key));
         let native = (is_kept || tells && !stays.0.is_empty()).then(|| json!({WRITTEN: stays.0}));
-        Ok(Self { add: without(&now, &there), remove: without(&ours, &now), native })
+        Ok(Self { add, remove, native })
     }
 
     /// True when nothing changes.
@@ -140,8 +136,8 @@ impl Sum {
             let then = op.before.as_ref().and_then(|before| before.fields.value(field));
             self.ours.extend(ruled(settings, field, then).map(|name| (key(&name), name)));
         } else if let Some(set) = op.sets.get(TAGS) {
-            let added: BTreeSet<String> = own(settings, &set.add).map(|name| key(&name)).collect();
             if op.verb != Verb::Create {
+                let added: BTreeSet<String> = own(settings, &set.add).map(|name| key(&name)).collect();
                 self.there(wanted.iter().filter(|name| !added.contains(&key(name))).cloned().collect());
             }
             self.ours.extend(own(settings, &set.remove).map(|name| (key(&name), name)));

@@ -9,7 +9,9 @@ use crate::settings::{MAX_TAG_CHARS, MailchimpSettings, TagTemplate};
 
 /// The form in which tag names are compared.
 pub(crate) fn key(tag: &str) -> String {
-    tag.trim().to_lowercase()
+    let tag = tag.trim();
+    // The same, without a look at each character's table.
+    if tag.is_ascii() { tag.to_ascii_lowercase() } else { tag.to_lowercase() }
 }
 
 /// The host's name of a tag, if it can be one of ours.

@@ -156,7 +156,7 @@ pub enum ProgressEvent<'a> {
 pub struct EngineConfig {
     /// How many local records are read at once.
     pub page: usize,
-    /// How many operations are held in memory while they are applied.
+    /// How many parts of operations are read at once while a plan is applied; what is under way is held beside them.
     pub window: usize,
     /// What a lease lasts beyond the longest call.
     pub lease_margin: Duration,
@@ -176,7 +176,7 @@ impl Default for EngineConfig {
     fn default() -> Self {
         Self {
             page: 1_000,
-            window: 4_000,
+            window: 1_000,
             lease_margin: Duration::from_secs(30),
             call_timeout: None,
             settle: None,

@@ -182,7 +182,8 @@ async fn drain_stage(
     let concurrency = s.input.descriptor.concurrency.max(1);
     let mut halt: Option<Halt> = None;
     loop {
-        while halt.is_none() && queue.len() < concurrency && !is_done {
+        // As many as can go now, and one call ahead: what waits is held in memory.
+        while halt.is_none() && queue.len() < concurrency.saturating_sub(under_way.len()).max(1) && !is_done {
             let place = after.as_ref().map(|(group, seq, part_idx)| (group.as_str(), *seq, *part_idx));
             let reading = s.engine.store.ready_parts(&s.scope, run, &ask.resource.name, stage, place, limit);
             let page = match beside(&mut under_way, &mut answered, reading).await {

@@ -125,7 +125,7 @@ impl Records for EmbeddedRecords {
             found.insert(local.id.clone(), local);
         }
         let missing = |id: &LocalId| Local { id: id.clone(), version: None, state: LocalState::Deleted };
-        let found = in_order(ids.iter(), &found).into_iter().zip(ids);
+        let found = in_order(ids.iter(), found).into_iter().zip(ids);
         Ok(found.map(|(local, id)| local.unwrap_or_else(|| missing(id))).collect())
     }
 

@@ -55,7 +55,7 @@ impl SqliteStore {
             let item = item(&row)?;
             found.insert(item.local.clone(), item);
         }
-        Ok(in_order(ids.iter(), &found))
+        Ok(in_order(ids.iter(), found))
     }
 
     pub(super) async fn due_items(

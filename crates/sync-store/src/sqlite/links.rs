@@ -2,20 +2,30 @@
 
 use std::collections::HashMap;
 
+use serde::Deserialize;
 use sqlx::{Sqlite, query::Query, sqlite::SqliteArguments, sqlite::SqliteRow};
 use sync_core::{AccountId, CallKey, ContainerId, LocalId, RemoteId, ResourceName, Result, Role, RunId, Scope};
 use sync_engine::{Link, LinkCount, LinkHead, LinkState};
 
 use super::{
     SqliteStore,
-    sql::{Columns, from_int, from_json, in_order, list, run_id, short_hash, short_hashes, to_int},
+    sql::{
+        Columns, from_int, from_json, in_order, list, packed_rows, run_id, short_hash, short_hashes, to_int, unpack_rows,
+    },
 };
 use crate::error::{corrupt, database};
 
 macro_rules! select_links {
     () => {
-        "select s.account, s.resource, l.role, l.local_id, l.container, l.remote_id, l.state, l.natural_key, l.hash, \
-         l.call_key, case l.has_base when 1 then b.body end "
+        concat!(
+            "select ",
+            packed_rows!(
+                "json_array(s.account, s.resource, l.role, l.local_id, l.container, l.remote_id, l.state, l.natural_key, l.hash, \
+                 l.call_key)",
+                "coalesce(case l.has_base when 1 then b.body end, '')"
+            ),
+            " "
+        )
     };
 }
 /// Links with their sets and bases. `cross join` keeps SQLite in this order.
@@ -39,14 +49,12 @@ const BY_LOCAL: &str = concat!(
     " and l.role = $5 and l.local_id in (select value from json_each($6))"
 );
 
-// The best comes last, so that it is the one that stays.
 const BY_REMOTE: &str = concat!(
     select_links!(),
     from_links!(),
     "and s.id = ",
     set_id!(),
-    " and l.remote_hash in (select value from json_each($5)) and l.remote_id in (select value from json_each($6)) ",
-    "order by l.state = 1, l.local_id desc, l.role desc"
+    " and l.remote_hash in (select value from json_each($5)) and l.remote_id in (select value from json_each($6))"
 );
 
 const HOLDERS: &str = concat!(
@@ -79,7 +87,7 @@ const UNSEEN: &str = concat!(
     "order by local_id, role limit 1 offset $4), local_id)) ",
     select_links!(),
     from_links!(),
-    "and l.id in (select id from page) order by l.local_id, l.role"
+    "and l.id in (select id from page)"
 );
 
 /// Statements of every page of a run, each with the index that must answer it.
@@ -113,24 +121,40 @@ fn hash(text: Option<&str>) -> Result<Option<sync_core::Hash>> {
     text.map(str::parse).transpose().map_err(|_| corrupt("hash"))
 }
 
-fn link(row: &SqliteRow) -> Result<Link> {
-    Ok(Link {
-        account: row.text(0)?.into(),
-        resource: row.text(1)?.into(),
-        role: row.text(2)?.into(),
-        local: row.text(3)?.into(),
-        container: row.opt_text(4)?.map(ContainerId::from),
-        remote: row.opt_text(5)?.map(RemoteId::from),
-        state: state(row.int(6)?)?,
-        key: row.opt_text(7)?.map(str::to_owned),
-        hash: hash(row.opt_text(8)?)?,
-        call: row.opt_text(9)?.map(CallKey::from),
-        base: row.opt_text(10)?.map(|base| from_json("base", base)).transpose()?,
-    })
-}
+/// A link's columns but for its base.
+#[derive(Deserialize)]
+struct Head(
+    AccountId,
+    ResourceName,
+    Role,
+    LocalId,
+    Option<ContainerId>,
+    Option<RemoteId>,
+    i64,
+    Option<String>,
+    Option<String>,
+    Option<CallKey>,
+);
 
-fn links(rows: &[SqliteRow]) -> Result<Vec<Link>> {
-    rows.iter().map(link).collect()
+/// The links of a packed row, in any order.
+fn links(row: &SqliteRow) -> Result<Vec<Link>> {
+    let link = |(head, base): (&str, &str)| {
+        let Head(account, resource, role, local, container, remote, number, key, text, call) = from_json("link", head)?;
+        Ok(Link {
+            account,
+            resource,
+            role,
+            local,
+            container,
+            remote,
+            state: state(number)?,
+            key,
+            hash: hash(text.as_deref())?,
+            call,
+            base: (!base.is_empty()).then(|| from_json("base", base)).transpose()?,
+        })
+    };
+    unpack_rows(row.opt_text(0)?).map(link).collect()
 }
 
 fn of_resource<'a>(
@@ -154,9 +178,9 @@ impl SqliteStore {
         ids: &[LocalId],
     ) -> Result<Vec<Option<Link>>> {
         let query = of_resource(BY_LOCAL, scope, account, resource).bind(role.as_str()).bind(list(ids)?);
-        let found = links(&query.fetch_all(self.readers()).await.map_err(database)?)?;
+        let found = links(&query.fetch_one(self.readers()).await.map_err(database)?)?;
         let found: HashMap<LocalId, Link> = found.into_iter().map(|link| (link.local.clone(), link)).collect();
-        Ok(in_order(ids.iter(), &found))
+        Ok(in_order(ids.iter(), found))
     }
 
     pub(super) async fn remote_links(
@@ -165,13 +189,15 @@ impl SqliteStore {
         ids: &[RemoteId],
     ) -> Result<Vec<Option<Link>>> {
         let query = of_resource(BY_REMOTE, scope, account, resource).bind(short_hashes(ids)?).bind(list(ids)?);
-        let mut found: HashMap<RemoteId, Link> = HashMap::new();
-        for link in links(&query.fetch_all(self.readers()).await.map_err(database)?)? {
-            if let Some(remote) = link.remote.clone() {
-                found.insert(remote, link);
-            }
-        }
-        Ok(in_order(ids.iter(), &found))
+        let mut links = links(&query.fetch_one(self.readers()).await.map_err(database)?)?;
+        // The best comes last, so that it is the one that stays.
+        links.sort_by(|a, b| {
+            let rank = |link: &Link| link.state == LinkState::Live;
+            rank(a).cmp(&rank(b)).then_with(|| (&b.local, &b.role).cmp(&(&a.local, &a.role)))
+        });
+        let found = links.into_iter().filter_map(|link| Some((link.remote.clone()?, link)));
+        let found: HashMap<RemoteId, Link> = found.collect();
+        Ok(in_order(ids.iter(), found))
     }
 
     pub(super) async fn key_holders(
@@ -186,7 +212,7 @@ impl SqliteStore {
         for row in query.fetch_all(self.readers()).await.map_err(database)? {
             found.entry(row.text(0)?.to_owned()).or_default().push(row.text(1)?.into());
         }
-        Ok(in_order(keys.iter(), &found).into_iter().map(Option::unwrap_or_default).collect())
+        Ok(in_order(keys.iter(), found).into_iter().map(Option::unwrap_or_default).collect())
     }
 
     pub(super) async fn heads(
@@ -256,18 +282,24 @@ impl SqliteStore {
             .bind(resource.as_str())
             .bind(container.map(ContainerId::as_str))
             .bind(after.map_or("", LocalId::as_str));
-        links(&query.fetch_all(self.readers()).await.map_err(database)?)
+        let mut links = links(&query.fetch_one(self.readers()).await.map_err(database)?)?;
+        links.sort_by(|a, b| (&a.local, &a.role).cmp(&(&b.local, &b.role)));
+        Ok(links)
     }
 
     pub(super) async fn all_links_of(&self, scope: &Scope, id: &str) -> Result<Vec<Link>> {
         const OF: &str = concat!(
             select_links!(),
             from_links!(),
-            "and s.org = $1 and s.integration = $2 and (l.local_id = $3 or (l.remote_hash = $4 and l.remote_id = $3)) ",
-            "order by s.account, s.resource, l.role, l.local_id"
+            "and s.org = $1 and s.integration = $2 and (l.local_id = $3 or (l.remote_hash = $4 and l.remote_id = $3))"
         );
         let query = sqlx::query(OF).bind(scope.organization.as_str()).bind(scope.integration.as_str());
         let query = query.bind(id).bind(short_hash(id));
-        links(&query.fetch_all(self.readers()).await.map_err(database)?)
+        let mut links = links(&query.fetch_one(self.readers()).await.map_err(database)?)?;
+        fn place(link: &Link) -> (&AccountId, &ResourceName, &Role, &LocalId) {
+            (&link.account, &link.resource, &link.role, &link.local)
+        }
+        links.sort_by(|a, b| place(a).cmp(&place(b)));
+        Ok(links)
     }
 }

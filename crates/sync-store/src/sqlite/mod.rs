@@ -45,7 +45,7 @@ use crate::{EmbeddedRecords, StoreKey, error::database, migrate};
 pub struct SqliteOptions {
     /// How long a write waits for another process; 10 seconds unless told.
     pub busy_timeout: Duration,
-    /// How many connections read at once; 3 unless told.
+    /// How many connections read at once; 2 unless told.
     pub readers: u32,
     /// Whether a file that isn't there is made; it is, unless told.
     pub create: bool,
@@ -53,7 +53,7 @@ pub struct SqliteOptions {
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        Self { busy_timeout: Duration::from_secs(10), readers: 3, create: true }
+        Self { busy_timeout: Duration::from_secs(10), readers: 2, create: true }
     }
 }
 
@@ -202,8 +202,6 @@ async fn pools(path: &Path, options: &SqliteOptions) -> Result<(SqlitePool, Sqli
         .synchronous(SqliteSynchronous::Full)
         .busy_timeout(options.busy_timeout)
         .foreign_keys(true)
-        // KiB, for each connection.
-        .pragma("cache_size", "-8192")
         // Pages of 4 KiB. Look-ups are spread over all of an index, so that the same pages are written by many commits: a
         // longer log folds them into the file once.
         .pragma("wal_autocheckpoint", "8000")
@@ -211,9 +209,20 @@ async fn pools(path: &Path, options: &SqliteOptions) -> Result<(SqlitePool, Sqli
         .disable_statement_logging();
     let pool = || SqlitePoolOptions::new().test_before_acquire(false).idle_timeout(None).max_lifetime(None);
     let writer = pool().max_connections(1).acquire_timeout(options.busy_timeout + Duration::from_secs(20));
-    let writer = writer.connect_with(connect.clone()).await.map_err(database)?;
+    let writer = writer.connect_with(cached(connect.clone(), WRITER_CACHE_KIB)).await.map_err(database)?;
     let readers = pool().max_connections(options.readers.max(1));
-    Ok((writer, readers.connect_lazy_with(connect.create_if_missing(false).pragma("query_only", "on"))))
+    let connect = cached(connect, READER_CACHE_KIB).create_if_missing(false).pragma("query_only", "on");
+    Ok((writer, readers.connect_lazy_with(connect)))
+}
+
+/// How much of the file a connection holds in memory. Readers go through a plan and links in order, and the system's own
+/// cache is behind them; the writer comes back to the same pages of its indexes.
+const WRITER_CACHE_KIB: u32 = 6 * 1024;
+const READER_CACHE_KIB: u32 = 1024;
+
+fn cached(connect: SqliteConnectOptions, kib: u32) -> SqliteConnectOptions {
+    // Negative: not pages but KiB (<https://www.sqlite.org/pragma.html#pragma_cache_size>).
+    connect.pragma("cache_size", format!("-{kib}"))
 }
 
 /// Makes the file so that nobody else can read it: it holds personal data.

@@ -15,7 +15,7 @@ use super::{
     packed::{MAX_OPERATIONS, Packed, States},
     plan_id, plan_seq,
     plan_spec::{self, OwnGroups, is_own},
-    sql::{Columns, from_json, to_int, to_json},
+    sql::{Columns, from_json, packed_rows, to_int, to_json, unpack_rows},
 };
 use crate::error::{corrupt, database};
 
@@ -54,22 +54,21 @@ pub(super) struct Stored {
 
 /// Operations by number.
 pub(super) async fn operations(conn: &mut SqliteConnection, run: i64, seqs: &[u64]) -> Result<HashMap<u64, Stored>> {
-    const OPERATIONS: &str = "select o.id, o.digest, o.natural_key, o.hash, b.operation, b.call_groups \
-        from json_each($2) e cross join plan_op o cross join plan_body b where o.id = $1 + e.value and b.id = o.id";
+    const OPERATIONS: &str = concat!(
+        "select ",
+        packed_rows!("json_array(o.id, o.digest, o.natural_key, o.hash, json(b.call_groups))", "b.operation"),
+        " from json_each($2) e cross join plan_op o cross join plan_body b where o.id = $1 + e.value and b.id = o.id"
+    );
+    type Head = (i64, String, Option<String>, Option<String>, OwnGroups);
     let query = sqlx::query(OPERATIONS).bind(plan_id(run, 0)).bind(to_json(&seqs)?);
+    let row = query.fetch_one(conn).await.map_err(database)?;
     let mut operations = HashMap::with_capacity(seqs.len());
-    for row in query.fetch_all(conn).await.map_err(database)? {
-        let seq = plan_seq(run, row.int(0)?)?;
-        let hash = row.opt_text(3)?.map(str::parse::<Hash>).transpose().map_err(|_| corrupt("hash"))?;
-        let op = PlannedOp {
-            seq,
-            operation: from_json("operation", row.text(4)?)?,
-            digest: row.text(1)?.to_owned(),
-            key: row.opt_text(2)?.map(str::to_owned),
-            hash,
-            parts: Vec::new(),
-        };
-        operations.insert(seq, Stored { op, own: OwnGroups::parse(row.opt_text(5)?)? });
+    for (head, operation) in unpack_rows(row.opt_text(0)?) {
+        let (id, digest, key, hash, own): Head = from_json("operation", head)?;
+        let seq = plan_seq(run, id)?;
+        let hash = hash.as_deref().map(str::parse::<Hash>).transpose().map_err(|_| corrupt("hash"))?;
+        let operation = from_json("operation", operation)?;
+        operations.insert(seq, Stored { op: PlannedOp { seq, operation, digest, key, hash, parts: Vec::new() }, own });
     }
     Ok(operations)
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use serde::Deserialize;
 use sqlx::SqliteConnection;
 use sync_core::{Error, ErrorKind, ResourceName, Result};
 use sync_engine::{PlannedOp, PlannedPart};
@@ -134,19 +135,20 @@ impl Numbers {
     }
 }
 
-/// The groups that are an operation's own, as they were stored.
-#[derive(Debug, Default)]
-pub(super) struct OwnGroups(Vec<String>);
+/// The groups that are an operation's own, as they were stored: none, or one for each part.
+#[derive(Debug, Default, Deserialize)]
+#[serde(transparent)]
+pub(super) struct OwnGroups(Option<Vec<String>>);
 
 impl OwnGroups {
     pub(super) fn parse(stored: Option<&str>) -> Result<Self> {
-        stored.map(|text| from_json("part", text)).transpose().map(|groups| Self(groups.unwrap_or_default()))
+        stored.map(|text| from_json("part", text)).transpose().map(Self)
     }
 
     /// A part of the operation as it was planned, of its spec.
     pub(super) fn part(&self, specs: &Specs, packed: Packed, part_idx: usize) -> Result<PlannedPart> {
         let (_, spec) = specs.get(&packed.spec).ok_or_else(|| corrupt("part"))?;
-        let own = if is_own(spec) { self.0.get(part_idx) } else { None };
+        let own = if is_own(spec) { self.0.as_ref().and_then(|groups| groups.get(part_idx)) } else { None };
         Ok(match own {
             Some(group) => PlannedPart { group: group.clone(), ..spec.clone() },
             None => spec.clone(),

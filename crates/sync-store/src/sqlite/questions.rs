@@ -63,7 +63,7 @@ impl SqliteStore {
         let query = sqlx::query(BY_ID).bind(scope.organization.as_str()).bind(scope.integration.as_str());
         let rows = query.bind(list(ids)?).fetch_all(self.readers()).await.map_err(database)?;
         let found = rows.iter().map(question).map(|found| found.map(|question| (question.id.clone(), question)));
-        Ok(in_order(ids.iter(), &found.collect::<Result<HashMap<_, _>>>()?))
+        Ok(in_order(ids.iter(), found.collect::<Result<HashMap<_, _>>>()?))
     }
 
     pub(super) async fn answer_question(&self, scope: &Scope, id: &QuestionId, answer: &Answer) -> Result<()> {

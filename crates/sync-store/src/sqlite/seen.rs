@@ -135,7 +135,7 @@ impl SqliteStore {
         for row in query.fetch_all(self.readers()).await.map_err(database)? {
             found.entry(row.text(0)?.to_owned()).or_default().push(from_json("seen", row.text(1)?)?);
         }
-        Ok(in_order(keys.iter(), &found).into_iter().map(Option::unwrap_or_default).collect())
+        Ok(in_order(keys.iter(), found).into_iter().map(Option::unwrap_or_default).collect())
     }
 
     pub(super) async fn seen_with_ids(
@@ -150,7 +150,7 @@ impl SqliteStore {
         for row in query.fetch_all(self.readers()).await.map_err(database)? {
             found.insert(row.text(0)?.into(), from_json("seen", row.text(1)?)?);
         }
-        Ok(in_order(ids.iter(), &found))
+        Ok(in_order(ids.iter(), found))
     }
 
     pub(super) async fn page_of_gone(

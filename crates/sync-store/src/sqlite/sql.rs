@@ -1,5 +1,7 @@
 //! Small tools for writing and reading rows.
 
+use std::{borrow::Borrow, collections::HashMap, hash::Hash};
+
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Arguments, AssertSqlSafe, Row, SqliteConnection, sqlite::SqliteArguments, sqlite::SqliteRow};
 use sync_core::{Error, ErrorKind, Result};
@@ -18,7 +20,20 @@ macro_rules! run_id {
         "(select id from run_number where org = $1 and integration = $2 and run = $3)"
     };
 }
-pub(crate) use {now_ms, run_id};
+/// Many rows as one text: of each a head, which is a JSON array, and a body, which is JSON too. A row for each would take
+/// longer to hand over than to find. Read with [`unpack_rows`].
+macro_rules! packed_rows {
+    ($head:literal, $body:literal) => {
+        concat!("group_concat(", $head, " || char(10) || ", $body, ", char(10))")
+    };
+}
+pub(crate) use {now_ms, packed_rows, run_id};
+
+/// Heads and bodies; nothing where there was no row. JSON as we write it has no line breaks.
+pub(crate) fn unpack_rows(text: Option<&str>) -> impl Iterator<Item = (&str, &str)> {
+    let mut lines = text.into_iter().flat_map(|text| text.split('\n'));
+    std::iter::from_fn(move || Some((lines.next()?, lines.next()?)))
+}
 
 /// How many rows go into one statement: few shapes, so that all stay prepared, and few enough variables for any SQLite
 /// (32,766. Source: <https://www.sqlite.org/limits.html>).
@@ -188,10 +203,22 @@ pub(crate) fn short_hashes<T: AsRef<str>>(texts: &[T]) -> Result<String> {
     to_json(&texts.iter().map(|text| short_hash(text.as_ref())).collect::<Vec<i64>>())
 }
 
-/// The answers in the order of the questions.
-pub(crate) fn in_order<'a, K: std::hash::Hash + Eq + ?Sized + 'a, V: Clone>(
+/// The answers in the order of the questions. What is asked for twice is copied.
+pub(crate) fn in_order<'a, K: Hash + Eq + ?Sized + 'a, V: Clone>(
     ids: impl Iterator<Item = &'a K>,
-    found: &std::collections::HashMap<impl std::borrow::Borrow<K> + std::hash::Hash + Eq, V>,
+    mut found: HashMap<impl Borrow<K> + Hash + Eq, V>,
 ) -> Vec<Option<V>> {
-    ids.map(|id| found.get(id).cloned()).collect()
+    let mut answers: Vec<Option<V>> = Vec::new();
+    let mut given: HashMap<&K, usize> = HashMap::with_capacity(found.len());
+    for id in ids {
+        let answer = match found.remove(id) {
+            Some(answer) => {
+                given.insert(id, answers.len());
+                Some(answer)
+            }
+            None => given.get(id).and_then(|place| answers.get(*place)).cloned().flatten(),
+        };
+        answers.push(answer);
+    }
+    answers
 }
