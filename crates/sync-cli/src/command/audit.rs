@@ -65,7 +65,7 @@ async fn audit_in(app: &App, bench: &Workbench, scope: &Scope, args: &AuditArgs)
         return Ok(exit);
     }
     if differs == 0 && exit == Exit::Done {
-        app.out.say(format!("Nothing differs between your records and {}.", name(scope)));
+        app.out.say(format!("Nothing differs: a sync with {} would write nothing.", name(scope)));
         return Ok(exit);
     }
     app.out.say(format!("{} from {}:", count(differs, "record differs", "records differ"), name(scope)));

@@ -11,7 +11,7 @@ use std::{
 
 use serde_json::Value;
 use sync_core::{Clock, SystemClock};
-use sync_sandbox::{AudienceSeed, Mailchimp, MailchimpSeed, MemberSeed, Sandbox, SandboxOptions, serve};
+use sync_sandbox::{AudienceSeed, Double, Mailchimp, MailchimpSeed, MemberSeed, Sandbox, SandboxOptions, serve};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
@@ -89,8 +89,15 @@ impl World {
 
     /// The same, with a double that behaves in this way.
     pub(crate) fn with(seed: MailchimpSeed, options: SandboxOptions) -> Self {
+        let world = Self::around(Mailchimp::new(seed), options);
+        world.configure("");
+        world
+    }
+
+    /// An empty folder, and this double.
+    pub(crate) fn around(double: impl Double + 'static, options: SandboxOptions) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(|duration| Box::pin(tokio::time::sleep(duration))));
-        let sandbox = Sandbox::new(Mailchimp::new(seed), options, clock);
+        let sandbox = Sandbox::new(double, options, clock);
         let (stop, stopped) = oneshot::channel::<()>();
         let (ready, port) = std::sync::mpsc::channel();
         let served = sandbox.clone();
@@ -107,9 +114,7 @@ impl World {
         });
         let port = port.recv().unwrap();
         let dir = tempfile::tempdir().unwrap();
-        let world = Self { dir, sandbox, port, stop: Some(stop), serving: Some(serving) };
-        world.configure("");
-        world
+        Self { dir, sandbox, port, stop: Some(stop), serving: Some(serving) }
     }
 
     /// Writes the configuration, with these lines before the providers.
