@@ -2,7 +2,7 @@
 
 use jiff::tz;
 use serde_json::{Map, json};
-use sync_core::{Choice, Choices, Context, Error, ErrorKind, Result};
+use sync_core::{Choice, Choices, Context, Error, ErrorKind, MakesChoice, Result};
 
 use crate::{
     client,
@@ -14,6 +14,17 @@ use crate::{
 /// Stands in the setting `calendar` for a calendar that is still to be made: [`create_calendar`] makes it, and its id takes
 /// this one's place.
 pub const CREATE: &str = "create";
+
+/// A calendar of our own, in the zone that the settings name.
+pub(crate) static MAKES: MakesChoice = MakesChoice {
+    of: "calendars",
+    value: CREATE,
+    name: "Trips",
+    make: |cx, name, settings| {
+        let zone = settings.get("zone").and_then(serde_json::Value::as_str);
+        Box::pin(create_calendar(cx, name, zone))
+    },
+};
 
 /// Most pages of a person's list of calendars: with 250 on a page, far above what an account can have.
 const MAX_PAGES: usize = 40;

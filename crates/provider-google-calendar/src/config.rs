@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
-use sync_core::{BuildIntegration, Descriptor, Error, ErrorKind, Integration, Result, SignInWords};
+use sync_core::{BuildIntegration, Descriptor, Error, ErrorKind, Integration, MakesChoice, Result, SignInWords};
 
 use crate::{
+    calendars::MAKES,
     descriptor::{DESCRIPTOR, SIGN_IN},
     handler::GoogleCalendar,
 };
@@ -42,6 +43,7 @@ impl Default for GoogleCalendarConfig {
 impl BuildIntegration for GoogleCalendarConfig {
     const DESCRIPTOR: &'static Descriptor = &DESCRIPTOR;
     const SIGN_IN: SignInWords = SIGN_IN;
+    const MAKES: Option<&'static MakesChoice> = Some(&MAKES);
 
     fn build(self) -> Result<Arc<dyn Integration>> {
         let wrong = |entry: &str, most: usize| {

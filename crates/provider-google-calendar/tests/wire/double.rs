@@ -260,11 +260,14 @@ async fn what_we_removed_comes_back_with_its_record() {
 async fn the_narrowest_scope_makes_a_calendar_and_syncs_it() {
     let scope = "https://www.googleapis.com/auth/calendar.app.created";
     let client = GoogleClientSeed::new("app", "secret");
-    let token = GoogleTokenSeed::new(TOKEN, ADA).with_scopes(&[scope]).of_client("app");
+    let email = "https://www.googleapis.com/auth/userinfo.email";
+    let token = GoogleTokenSeed::new(TOKEN, ADA).with_scopes(&[scope, email]).of_client("app");
     let seed = GoogleSeed::new(ADA).with_oauth_client(client).with_token(token);
     let story = Story::in_world(json!({"calendar": "create"}), seed.clone()).await;
     let choices = story.handler.choices(&story.context(), sync_core::Choices::new("calendars", None)).await.unwrap();
     assert_eq!(choices.iter().map(|choice| choice.value.as_str()).collect::<Vec<_>>(), ["create"]);
+    let account = story.handler.check(&story.context(), Check::Account).await.unwrap().accounts;
+    assert_eq!(account.first().map(|(id, _)| id.as_str()), Some(ADA));
     let made = create_calendar(&story.context(), "Trips", Some("Europe/Madrid")).await.unwrap();
 
     let connection = Connection::new("shop".into(), json!({"calendar": made.value})).with_account(Some(ADA.into()));
