@@ -347,7 +347,7 @@ impl std::str::FromStr for Hash {
     }
 }
 
-/// Collects the parts of a [`Hash`]. Each part is length-prefixed, so that two lists of parts never run together.
+/// Collects the parts of a [`struct@Hash`]. Each part is length-prefixed, so that two lists of parts never run together.
 #[derive(Debug, Clone)]
 pub struct Hasher(Sha256);
 
