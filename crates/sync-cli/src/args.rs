@@ -127,11 +127,14 @@ pub(crate) struct IntegrationArg {
 pub(crate) struct ConnectArgs {
     /// The integration, such as mailchimp
     pub(crate) integration: String,
-    /// Sign in with the browser instead of giving a key
+    /// Sign in with the browser instead of giving a key; needless where there are no keys
     #[arg(long)]
     pub(crate) oauth: bool,
+    /// How to sign in
+    #[command(flatten)]
+    pub(crate) sign_in: SignInArgs,
     /// Read the key from this file; else from SYNCCTL_<INTEGRATION>_API_KEY, else it is asked for
-    #[arg(long, value_name = "FILE", conflicts_with = "oauth")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["oauth", "open", "paste"])]
     pub(crate) api_key_file: Option<PathBuf>,
     /// A setting, as NAME=VALUE; VALUE is JSON or plain text. Choices may be given by their label
     #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = name_and_value)]
@@ -142,9 +145,30 @@ pub(crate) struct ConnectArgs {
     /// Use an account that another organization uses too
     #[arg(long)]
     pub(crate) share_account: bool,
+}
+
+/// How `connect` signs in.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Signing in with the browser")]
+pub(crate) struct SignInArgs {
+    /// Open the page in this machine's browser [env: BROWSER names it]
+    #[arg(long, conflicts_with = "paste")]
+    pub(crate) open: bool,
+    /// Without a browser on this machine: paste the address on which the browser of another one ends
+    #[arg(long)]
+    pub(crate) paste: bool,
     /// Where the browser comes back to: the port on this machine [default: any]
-    #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true, requires = "oauth")]
+    #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
     pub(crate) redirect_port: u16,
+    /// Ask for this scope; may be given several times [default: what the provider needs for a calendar of its own and the like]
+    #[arg(long = "scope", value_name = "SCOPE")]
+    pub(crate) scopes: Vec<String>,
+    /// Use an OAuth client of this organization's own, from the JSON file that the provider gave; it is kept sealed
+    #[arg(long, value_name = "FILE")]
+    pub(crate) client_file: Option<PathBuf>,
+    /// How long to wait for the browser, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=600))]
+    pub(crate) wait_s: u64,
 }
 
 /// `settings`.

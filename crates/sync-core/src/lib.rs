@@ -36,8 +36,8 @@ pub use descriptor::{
 pub use error::{Effect, Error, ErrorKind, Owner, Result, Retry};
 pub use handler::{
     BuildIntegration, Check, Checked, Choice, Choices, Connection, Context, Deliverer, Delivery, Find, FindBy, From,
-    Integration, Lane, Message, Messenger, Next, Opened, Page, PlanDigest, Prepare, Prepared, Problem, Pull, Push,
-    Registration, SyncHandler, Watch, Watching,
+    Integration, Lane, MakeChoice, MakesChoice, Making, Message, Messenger, Next, Opened, Page, PlanDigest, Prepare,
+    Prepared, Problem, Pull, Push, Registration, SyncHandler, Watch, Watching,
 };
 pub use id::{
     AccountId, CallKey, Collection, ContainerId, Cursor, FieldName, InstallationId, IntegrationId, LocalId, Marker,

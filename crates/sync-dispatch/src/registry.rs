@@ -6,7 +6,8 @@ use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 
 use serde::Serialize;
 use sync_core::{
-    Capabilities, Descriptor, Error, ErrorKind, Integration, IntegrationId, Kind, Registration, Result, SignInWords,
+    Capabilities, Descriptor, Error, ErrorKind, Integration, IntegrationId, Kind, MakesChoice, Registration, Result,
+    SignInWords,
 };
 
 /// An integration of the public contract, whether or not this build has it.
@@ -164,6 +165,7 @@ pub(crate) enum Entry<'a> {
 pub(crate) struct Registry {
     built: BTreeMap<&'static str, Arc<dyn Integration>>,
     words: BTreeMap<&'static str, &'static SignInWords>,
+    makes: BTreeMap<&'static str, &'static MakesChoice>,
 }
 
 impl fmt::Debug for Registry {
@@ -179,7 +181,7 @@ impl Registry {
         mut configs: BTreeMap<String, serde_json::Value>,
         own: Vec<Arc<dyn Integration>>,
     ) -> Result<Self> {
-        let mut registry = Self { built: BTreeMap::new(), words: BTreeMap::new() };
+        let mut registry = Self { built: BTreeMap::new(), words: BTreeMap::new(), makes: BTreeMap::new() };
         for registration in enabled {
             let config = configs.remove(registration.descriptor.id).unwrap_or(serde_json::Value::Null);
             registry.add((registration.build)(config)?)?;
@@ -214,9 +216,17 @@ impl Registry {
         Ok(())
     }
 
-    /// Knows the words of a registration's sign-in.
+    /// Knows what a registration says beside its integration.
     pub(crate) fn speak(&mut self, registration: &Registration) {
         self.words.insert(registration.descriptor.id, registration.sign_in);
+        if let Some(makes) = registration.makes {
+            self.makes.insert(registration.descriptor.id, makes);
+        }
+    }
+
+    /// What an integration can make where a setting has nothing to name yet.
+    pub(crate) fn makes(&self, id: &str) -> Option<&'static MakesChoice> {
+        self.makes.get(id).copied()
     }
 
     /// What an integration's sign-in means in people's words.

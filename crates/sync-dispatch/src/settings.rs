@@ -1,7 +1,7 @@
 //! A connection's settings: chosen from live lists, stored only when they are right.
 
 use serde::Serialize;
-use sync_core::{Check, Choice, Choices, Error, ErrorKind, Problem, Result, Scope};
+use sync_core::{Check, Choice, Choices, Error, ErrorKind, IntegrationId, MakesChoice, Problem, Result, Scope};
 use sync_engine::StandingGrant;
 
 use crate::{Dispatcher, schema};
@@ -47,6 +47,33 @@ impl Dispatcher {
         })
         .await?;
         Ok(Configured::Stored)
+    }
+
+    /// What the integration can make where a setting has nothing to name yet, such as a calendar of our own.
+    pub fn makes(&self, integration: &IntegrationId) -> Option<&'static MakesChoice> {
+        self.0.registry.makes(integration.as_str())
+    }
+
+    /// Makes what a setting shall name, and returns it as a choice; the setting is still to be stored. Not safe to repeat:
+    /// a second call makes a second one.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where nothing can be made, [`ErrorKind::Invalid`] for a name that can't be one; what the
+    /// provider says otherwise.
+    pub async fn make_choice(&self, scope: &Scope, name: &str, settings: &serde_json::Value) -> Result<Choice> {
+        let integration = self.0.registry.built(&scope.integration)?;
+        let Some(makes) = self.makes(&scope.integration) else {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                format!("{} makes nothing that a setting names", integration.descriptor().name),
+            )
+            .with_remedy("Make it there, then choose it."));
+        };
+        let row = self.connection(scope).await?;
+        let grant = self.grant(scope).await?;
+        // The settings may name what is still to be made: they are not needed for making it.
+        let session = self.session_with(integration, &row, grant.as_ref(), serde_json::Value::Null)?;
+        (makes.make)(&session.look(self.0.clock.now()), name, settings).await
     }
 
     /// What a setting may name at the provider: the word of the schema's `x-choices`.

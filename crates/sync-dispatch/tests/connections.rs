@@ -160,6 +160,22 @@ async fn choices_come_from_the_provider_even_when_settings_are_broken() {
 }
 
 #[tokio::test]
+async fn what_a_setting_shall_name_can_be_made() {
+    let world = World::new();
+    world.connect().await;
+    assert_eq!(world.dispatcher.makes(&"ledger".into()).map(|makes| makes.of), Some("lists"));
+    let made = world.dispatcher.make_choice(&world.scope(), "Divers", &json!({"list": "new"})).await.unwrap();
+    assert_eq!(made.value, "made-Divers");
+    assert_eq!(world.service.n_records("made"), 1);
+
+    let other = World::with(|builder| builder.built_integration(Fake::of(&support::OPEN)));
+    let folder = Scope::new(support::ORG, "folder");
+    other.dispatcher.connect(&folder, ConnectOptions::new()).await.unwrap();
+    let refused = other.dispatcher.make_choice(&folder, "x", &json!({})).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unsupported);
+}
+
+#[tokio::test]
 async fn a_check_finds_a_sign_in_that_was_withdrawn_there() {
     let world = World::new();
     world.connect().await;

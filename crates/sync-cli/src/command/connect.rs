@@ -1,5 +1,6 @@
 //! `connect` and `disconnect`.
 
+mod client_file;
 mod redirect;
 
 use secrecy::SecretString;
@@ -42,8 +43,17 @@ async fn connect_in(app: &App, bench: &Workbench, scope: &Scope, args: &ConnectA
     if args.share_account {
         options = options.confirm_shared_account();
     }
-    let mut connected = if args.oauth {
-        redirect::sign_in(app, bench, scope, args.redirect_port, options.clone()).await?
+    if let Some(path) = &args.sign_in.client_file {
+        let client = client_file::read(path)?;
+        bench.dispatcher.set_oauth_client(scope, Some(client)).await?;
+    }
+    let by_browser = args.oauth || args.sign_in.open || args.sign_in.paste || !takes_key(scope);
+    let mut connected = if by_browser && can_sign_in(&scope.integration) {
+        redirect::sign_in(app, bench, scope, &args.sign_in, options.clone()).await?
+    } else if by_browser && takes_key(scope) {
+        return Err(Error::new(ErrorKind::Unsupported, format!("{name} is not signed in to with a browser"))
+            .with_owner(Owner::EndUserData)
+            .with_remedy("Connect it by key: leave --oauth, --open and --paste out."));
     } else {
         let key = key(scope, args)?;
         bench.dispatcher.connect_with_key(scope, key, options.clone()).await?
@@ -72,6 +82,12 @@ async fn connect_in(app: &App, bench: &Workbench, scope: &Scope, args: &ConnectA
             .say(format!("See what a first sync would do: syncctl plan {} --org {}", scope.integration, scope.organization));
     }
     Ok(Exit::Done)
+}
+
+/// True where an integration of this build is connected by a key. One that isn't there says so when it is connected.
+fn takes_key(scope: &Scope) -> bool {
+    let registration = ENABLED.iter().find(|known| known.descriptor.id == scope.integration.as_str());
+    registration.is_none_or(|known| known.descriptor.auth.iter().any(|scheme| matches!(scheme, AuthScheme::ApiKey { .. })))
 }
 
 /// The key, from a file, the environment, or a person.

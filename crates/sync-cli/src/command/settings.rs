@@ -42,7 +42,7 @@ async fn run_in(app: &App, bench: &Workbench, scope: &Scope, args: &SettingsArgs
     }
     let mut settings = row.settings;
     if !args.set.is_empty() {
-        settings = changed(bench, scope, settings, &args.set).await?;
+        settings = changed(app, bench, scope, settings, &args.set).await?;
         if let Some(exit) = store(app, bench, scope, &settings).await? {
             return Ok(exit);
         }
@@ -134,7 +134,7 @@ pub(super) async fn complete(
     settings: Value,
     changes: &[(String, String)],
 ) -> Result<Value> {
-    let mut settings = changed(bench, scope, settings, changes).await?;
+    let mut settings = changed(app, bench, scope, settings, changes).await?;
     let schema = bench.dispatcher.settings_schema(&scope.integration)?;
     let required: Vec<&str> =
         schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
@@ -147,10 +147,35 @@ pub(super) async fn complete(
         let title = property.and_then(|property| property.get("title")).and_then(Value::as_str).unwrap_or(name);
         let choices = bench.dispatcher.choices(scope, word, None).await?;
         let choice = pick(app, scope, name, title, &choices)?;
+        let choice = made(app, bench, scope, word, choice.clone(), None, &settings).await?;
         app.out.say(format!("{title}: {}", choice.label));
-        members(&mut settings).insert(name.to_owned(), Value::String(choice.value.clone()));
+        members(&mut settings).insert(name.to_owned(), Value::String(choice.value));
     }
     Ok(settings)
+}
+
+/// A choice as it can be stored: one that stands for something new is made first, under a name that a person gives.
+async fn made(
+    app: &App,
+    bench: &Workbench,
+    scope: &Scope,
+    word: &str,
+    choice: Choice,
+    name: Option<&str>,
+    settings: &Value,
+) -> Result<Choice> {
+    let Some(makes) = bench.dispatcher.makes(&scope.integration).filter(|it| it.of == word && it.value == choice.value)
+    else {
+        return Ok(choice);
+    };
+    let asked = match name {
+        None if prompt::can_ask() && !app.out.is_json() => prompt::line(&format!("Its name [{}]", makes.name))?,
+        name => name.unwrap_or_default().to_owned(),
+    };
+    let name = if asked.trim().is_empty() { makes.name } else { asked.trim() };
+    let choice = bench.dispatcher.make_choice(scope, name, settings).await?;
+    app.out.say(format!("Made there: {} ({})", choice.label, choice.value));
+    Ok(choice)
 }
 
 fn pick<'a>(app: &App, scope: &Scope, name: &str, title: &str, choices: &'a [Choice]) -> Result<&'a Choice> {
@@ -179,7 +204,13 @@ fn pick<'a>(app: &App, scope: &Scope, name: &str, title: &str, choices: &'a [Cho
 
 /// Settings with changes. `merge_fields.LANGUAGE=language` sets a member of an object; a value that has choices may be
 /// given by its label.
-async fn changed(bench: &Workbench, scope: &Scope, settings: Value, changes: &[(String, String)]) -> Result<Value> {
+async fn changed(
+    app: &App,
+    bench: &Workbench,
+    scope: &Scope,
+    settings: Value,
+    changes: &[(String, String)],
+) -> Result<Value> {
     let schema = bench.dispatcher.settings_schema(&scope.integration)?;
     let mut settings = settings;
     for (name, text) in changes {
@@ -203,9 +234,25 @@ async fn changed(bench: &Workbench, scope: &Scope, settings: Value, changes: &[(
         if let (Some(word), Some(Value::String(text)), None) =
             (property.get("x-choices").and_then(Value::as_str), &value, below)
         {
-            let choices = bench.dispatcher.choices(scope, word, None).await?;
-            if let Some(choice) = by_label(&choices, text) {
-                value = Some(Value::String(choice.value.clone()));
+            let new = bench.dispatcher.makes(&scope.integration).filter(|makes| makes.of == word);
+            // `create`, or `create:NAME`.
+            let named =
+                new.and_then(|makes| text.strip_prefix(makes.value)).filter(|rest| rest.is_empty() || rest.starts_with(':'));
+            if let (Some(makes), Some(name)) = (new, named) {
+                let stands = Choice {
+                    value: makes.value.to_owned(),
+                    label: String::new(),
+                    group: None,
+                    unavailable: None,
+                    default: false,
+                };
+                let name = name.strip_prefix(':');
+                value = Some(Value::String(made(app, bench, scope, word, stands, name, &settings).await?.value));
+            } else {
+                let choices = bench.dispatcher.choices(scope, word, None).await?;
+                if let Some(choice) = by_label(&choices, text) {
+                    value = Some(Value::String(choice.value.clone()));
+                }
             }
         }
         set(&mut settings, property, top, below, value);

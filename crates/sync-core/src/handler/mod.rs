@@ -3,7 +3,7 @@
 
 mod request;
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, future::Future, pin::Pin, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -293,6 +293,33 @@ pub struct Registration {
     pub build: fn(serde_json::Value) -> Result<Arc<dyn Integration>>,
     /// What its sign-in means in people's words.
     pub sign_in: &'static SignInWords,
+    /// What it can make where a setting has nothing to name yet.
+    pub makes: Option<&'static MakesChoice>,
+}
+
+/// Something that a setting names and that can be made, such as a calendar of our own.
+#[derive(Clone, Copy)]
+pub struct MakesChoice {
+    /// The word of the schema's `x-choices`.
+    pub of: &'static str,
+    /// The value that stands for it among the choices until it is made.
+    pub value: &'static str,
+    /// How it is called unless a person says otherwise.
+    pub name: &'static str,
+    /// Makes it, under a name, with the connection's settings as they are so far. Not safe to repeat.
+    pub make: MakeChoice,
+}
+
+/// Makes something that a setting names.
+pub type MakeChoice = for<'a> fn(&'a Context<'a>, name: &'a str, settings: &'a serde_json::Value) -> Making<'a>;
+
+/// A choice that is being made.
+pub type Making<'a> = Pin<Box<dyn Future<Output = Result<Choice>> + Send + 'a>>;
+
+impl fmt::Debug for MakesChoice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MakesChoice").field("of", &self.of).field("value", &self.value).finish_non_exhaustive()
+    }
 }
 
 impl Registration {
@@ -313,6 +340,7 @@ impl Registration {
                     .build()
             },
             sign_in: &C::SIGN_IN,
+            makes: C::MAKES,
         }
     }
 }
@@ -324,6 +352,9 @@ pub trait BuildIntegration: DeserializeOwned + 'static {
 
     /// What its sign-in means in people's words.
     const SIGN_IN: SignInWords = SignInWords::NONE;
+
+    /// What it can make where a setting has nothing to name yet.
+    const MAKES: Option<&'static MakesChoice> = None;
 
     /// Builds the integration.
     ///

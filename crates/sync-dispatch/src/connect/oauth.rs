@@ -27,7 +27,8 @@ impl Dispatcher {
     /// Ends a connect by OAuth with the query of the way back. Whose connection it is, the sign-in knows; the answer says.
     ///
     /// # Errors
-    /// [`ErrorKind::Forbidden`] when the way back belongs to no sign-in of this browser, comes late or a second time, when
+    /// [`ErrorKind::NotFound`] when the way back belongs to no sign-in that was begun here;
+    /// [`ErrorKind::Forbidden`] when it belongs to another browser's, comes late or a second time, when
     /// access was not allowed, or when less was allowed than was asked for; the rest as [`Dispatcher::connect_with_key`].
     pub async fn finish_connect(&self, redirect_query: &str, browser: &str, options: ConnectOptions) -> Result<Connected> {
         let client = self.0.outbound.client();

@@ -136,9 +136,30 @@ pub static WORDS: SignInWords = SignInWords {
     ],
 };
 
+/// Lists can be made.
+pub static MAKES: MakesChoice = MakesChoice {
+    of: "lists",
+    value: "new",
+    name: "Customers",
+    make: |cx, name, settings| {
+        Box::pin(async move {
+            assert!(settings.is_object());
+            let call = Call::new("make", "api", Method::POST, classify).segments(["made"]);
+            cx.send(call.json(&json!([{"id": name}]))?).await?;
+            Ok(Choice {
+                value: format!("made-{name}"),
+                label: name.to_owned(),
+                group: None,
+                unavailable: None,
+                default: false,
+            })
+        })
+    },
+};
+
 /// The ledger with its words.
 pub const REGISTRATION: Registration =
-    Registration { descriptor: &LEDGER, build: |_| Ok(Fake::of(&LEDGER)), sign_in: &WORDS };
+    Registration { descriptor: &LEDGER, build: |_| Ok(Fake::of(&LEDGER)), sign_in: &WORDS, makes: Some(&MAKES) };
 
 #[derive(Debug)]
 pub struct Fake(&'static Descriptor);

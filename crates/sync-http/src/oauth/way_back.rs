@@ -57,8 +57,10 @@ impl Client {
     /// Verifies the query with which a person came back. A sign-in is used up by it, whatever it brings.
     ///
     /// # Errors
-    /// [`ErrorKind::Forbidden`] when it belongs to no sign-in that was begun here, to another browser's, to one that lapsed
-    /// or that was ended already. Nothing was exchanged then; the way out is to begin again.
+    /// [`ErrorKind::NotFound`], with the context `sign-in: unknown`, when it belongs to no sign-in that was begun here:
+    /// whoever it is, no sign-in is used up.
+    /// [`ErrorKind::Forbidden`] when it belongs to another browser's, to one that lapsed or that was ended already. Nothing
+    /// was exchanged then; the way out is to begin again.
     pub async fn way_back(&self, query: &str, browser: &str) -> Result<WayBack> {
         let forbidden = |message: &'static str| {
             Error::new(ErrorKind::Forbidden, message)
@@ -68,10 +70,16 @@ impl Client {
         let mut params: BTreeMap<String, String> =
             form_urlencoded::parse(query.trim_start_matches('?').as_bytes()).into_owned().collect();
         let state = params.get("state").filter(|state| !state.is_empty());
-        let id = hash(state.ok_or_else(|| forbidden("the way back from the consent page names no sign-in"))?);
+        let stray = |message: &'static str| {
+            Error::new(ErrorKind::NotFound, message)
+                .with_owner(Owner::EndUserReconnect)
+                .with_remedy("Begin connecting again, and end it in the same browser.")
+                .with_context("sign-in", "unknown")
+        };
+        let id = hash(state.ok_or_else(|| stray("the way back from the consent page names no sign-in"))?);
         let sign_ins = self.0.sign_ins()?;
         let Some(stored) = sign_ins.sign_in(&id).await? else {
-            return Err(forbidden("the way back from the consent page belongs to no sign-in that was begun here"));
+            return Err(stray("the way back from the consent page belongs to no sign-in that was begun here"));
         };
         let pending: Pending = serde_json::from_str(stored.body.expose_secret())
             .map_err(|_| Error::new(ErrorKind::Corrupt, "a stored sign-in can't be read"))?;
