@@ -100,7 +100,7 @@ fn set_change(ours: Option<&Value>, agreed: Option<&Value>, theirs: Option<&Valu
 }
 
 /// Equal by meaning: blank equals absent, 1.0 equals 1.00, texts are compared without outer white space.
-pub(super) fn same(a: Option<&Value>, b: Option<&Value>) -> bool {
+pub(crate) fn same(a: Option<&Value>, b: Option<&Value>) -> bool {
     match (a.filter(|v| !v.is_blank()), b.filter(|v| !v.is_blank())) {
         (None, None) => true,
         (Some(Value::Text(a)), Some(Value::Text(b))) => a.trim() == b.trim(),

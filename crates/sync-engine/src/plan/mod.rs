@@ -13,6 +13,7 @@ mod two_ways;
 
 pub use consent::ratchet;
 pub use decide::{Asked, Decision, LocalSide, Policy, RemoteSide, Sides, decide, local_hash};
+pub(crate) use diff::same;
 pub use diff::{Difference, diff};
 pub use merge::{Merge, Settle, merge};
 pub use two_ways::{is_as_in_base, make_here};

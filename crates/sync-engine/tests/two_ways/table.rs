@@ -177,6 +177,9 @@ async fn new_here_and_found_there_with_other_fields_is_a_question() {
     world.desk.put("night", &[("title", "Night"), ("date", "2027-05-02"), ("start", "20:00")]);
     let result = world.sync().await;
     assert_eq!((result.synced, of(&result, "question")), (0, 1), "{result:?}");
+    let evidence = world.questions().await.pop().unwrap().evidence;
+    assert_eq!(evidence["here"]["start"], serde_json::json!({"text": "20:00"}));
+    assert_eq!(evidence["remote"][0]["score"], 66, "title and date agree, the start does not: {evidence}");
     world.answer("link:theirs").await;
     // It is the same trip; whose start counts is the next question.
     let result = world.sync().await;

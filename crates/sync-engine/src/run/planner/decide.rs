@@ -154,10 +154,15 @@ impl Planner<'_, '_> {
     }
 
     pub(super) async fn ask_which(&mut self, candidate: &Candidate, found: &[Remote]) -> Result<(), Halt> {
+        let record = match &candidate.side {
+            LocalSide::Live(record) => Some(record),
+            _ => None,
+        };
         let changes = questions::ambiguous(
             self.s,
             self.ask,
             &candidate.id,
+            record,
             candidate.hash,
             candidate.key.clone(),
             found,

@@ -2,7 +2,7 @@
 
 mod two_sided;
 
-use sync_core::{Hash, LocalId, Outcome, OutcomeKind, Owner, QuestionId, Remote, code};
+use sync_core::{Hash, LocalId, Outcome, OutcomeKind, Owner, QuestionId, Record, Remote, code};
 
 use super::{
     ask::ResourceAsk,
@@ -123,11 +123,13 @@ pub(crate) async fn shared_key(
     Ok(changes)
 }
 
-/// The question which of several remote records is the counterpart.
+/// The question which of several remote records is the counterpart, with both sides' fields and how alike they are.
+#[allow(clippy::too_many_arguments)]
 pub(crate) async fn ambiguous(
     s: &Session<'_>,
     ask: &ResourceAsk,
     local: &LocalId,
+    record: Option<&Record>,
     hash: Option<Hash>,
     key: Option<String>,
     found: &[Remote],
@@ -164,13 +166,33 @@ pub(crate) async fn ambiguous(
             locals: vec![local.clone()],
             code: code::AMBIGUOUS.to_owned(),
             prompt: format!("Is {label} one of these in {}?", s.input.descriptor.name),
-            evidence: serde_json::json!({ "remote": found.iter().map(|remote| serde_json::json!({ "id": remote.id, "fields": remote.fields })).collect::<Vec<_>>() }),
+            evidence: serde_json::json!({
+                "here": record,
+                "remote": found.iter().map(|remote| serde_json::json!({
+                    "id": remote.id,
+                    "fields": remote.fields,
+                    "score": record.map(|record| score(record, &remote.fields)),
+                })).collect::<Vec<_>>(),
+            }),
             options,
             asked_at: s.now(),
             answer: None,
         }));
     }
     Ok(changes)
+}
+
+/// How alike two records are: the share of fields which both have that say the same, in percent.
+fn score(here: &Record, there: &Record) -> u32 {
+    let filled = here.iter().filter(|(_, value)| !value.is_blank());
+    let pairs =
+        filled.filter_map(|(field, ours)| Some((ours, there.value(field.as_str()).filter(|value| !value.is_blank())?)));
+    let (mut n_both, mut n_same) = (0_u32, 0_u32);
+    for (ours, theirs) in pairs {
+        n_both += 1;
+        n_same += u32::from(crate::plan::same(Some(ours), Some(theirs)));
+    }
+    (n_same * 100).checked_div(n_both).unwrap_or(0)
 }
 
 /// The question what to do about a record whose counterpart was deleted there.
