@@ -25,13 +25,7 @@ pub struct QuotaLeft {
 
 impl QuotaLeft {
     /// A limit as it stands.
-    pub fn new(
-        budget: &'static str,
-        scope: QuotaScope,
-        span: Span,
-        limit: u32,
-        left: Option<(u32, Timestamp)>,
-    ) -> Self {
+    pub fn new(budget: &'static str, scope: QuotaScope, span: Span, limit: u32, left: Option<(u32, Timestamp)>) -> Self {
         Self { budget, scope, span, limit, left }
     }
 }
