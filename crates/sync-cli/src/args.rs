@@ -160,14 +160,14 @@ pub(crate) struct SignInArgs {
     /// Where the browser comes back to: the port on this machine [default: any]
     #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
     pub(crate) redirect_port: u16,
-    /// Ask for this scope; may be given several times [default: what the provider needs for a calendar of its own and the like]
+    /// Ask for this scope; may be given several times [default: the fewest with which it works]
     #[arg(long = "scope", value_name = "SCOPE")]
     pub(crate) scopes: Vec<String>,
     /// Use an OAuth client of this organization's own, from the JSON file that the provider gave; it is kept sealed
     #[arg(long, value_name = "FILE")]
     pub(crate) client_file: Option<PathBuf>,
     /// How long to wait for the browser, in seconds
-    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=600))]
+    #[arg(long = "timeout", value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=600))]
     pub(crate) wait_s: u64,
 }
 

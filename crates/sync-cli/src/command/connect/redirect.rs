@@ -72,6 +72,7 @@ pub(super) async fn sign_in(
 
 fn minutes(seconds: u64) -> String {
     match (seconds / 60, seconds % 60) {
+        (0, 1) => "a second".to_owned(),
         (1, 0) => "a minute".to_owned(),
         (minutes, 0) => format!("{minutes} minutes"),
         _ => format!("{seconds} seconds"),
@@ -111,6 +112,6 @@ mod tests {
 
     #[test]
     fn a_wait_is_told_in_minutes_where_it_can_be() {
-        assert_eq!([60, 600, 90].map(minutes), ["a minute", "10 minutes", "90 seconds"]);
+        assert_eq!([60, 600, 90, 1].map(minutes), ["a minute", "10 minutes", "90 seconds", "a second"]);
     }
 }
