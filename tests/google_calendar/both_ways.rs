@@ -145,6 +145,23 @@ fn a_boat_with_a_calendar_of_its_own_gets_its_trips_there_and_a_move_keeps_the_l
 }
 
 #[test]
+fn another_calendar_in_the_settings_takes_all_events_along() {
+    let harbour = open(json!({}));
+    harbour.clock.block_on(harbour.rig.set(sync_tests::ORG, |settings| settings["calendar"] = json!(SECOND))).unwrap();
+    let plan = harbour.sync();
+    assert!(!plan.success && plan.synced == 0, "a first plan for the new calendar waits: {plan:?}");
+    let result = harbour.agree();
+    assert!(result.success, "{result:?}");
+    assert_eq!((harbour.events(CALENDAR).len(), harbour.events(SECOND).len()), (0, 2));
+    harbour.settle();
+    let id = harbour.events(SECOND).iter().find(|(_, event)| event["summary"] == "Reef").unwrap().0.clone();
+    harbour.act(json!({"do": "shift", "calendar": SECOND, "event": id, "minutes": 60}));
+    harbour.sync();
+    assert_eq!(harbour.text("reef", "start_time").as_deref(), Some("10:00"));
+    harbour.settle();
+}
+
+#[test]
 fn other_peoples_events_and_copies_pass_through_unharmed() {
     let harbour = open(json!({"on_remote_new": "create"}));
     let body = json!({"summary": "Dentist", "start": {"date": harbour.day(3).to_string()}, "end": {"date": harbour.day(4).to_string()}});

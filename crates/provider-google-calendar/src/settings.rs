@@ -309,6 +309,11 @@ impl GoogleCalendarSettings {
             hash.text(text);
         }
         hash.text(&format!("{:?} {:?} {}", self.reminders, self.show_as, self.default_minutes));
+        // What lies in another calendar than the settings say by now is moved.
+        for (setting, calendar) in self.named_calendars() {
+            hash.text(&setting);
+            hash.text(calendar);
+        }
         hash.finish().to_string()
     }
 

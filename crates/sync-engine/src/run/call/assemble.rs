@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use sync_core::{
-    CallKey, Find, FindBy, Found, Hash, LocalId, Outcome, OutcomeKind, Owner, Record, Ref, RemoteId, RunId, UpdateNeeds,
-    Value, Verb, code,
+    CallKey, ContainerId, Find, FindBy, Found, Hash, LocalId, Outcome, OutcomeKind, Owner, Record, Ref, RemoteId, RunId,
+    UpdateNeeds, Value, Verb, code,
 };
 
 use super::super::{
@@ -35,18 +35,23 @@ pub(super) async fn assemble<'a>(
     };
     let mut fresh: HashMap<RemoteId, Found> = HashMap::new();
     if ask.resource.update_needs != UpdateNeeds::Nothing {
-        let remote: Vec<RemoteId> = parts
-            .iter()
-            .zip(&links)
-            .filter(|(part, _)| part.operation.verb != Verb::Create && part.part_idx == 0)
-            .filter_map(|(part, link)| remote_of(part, link.as_ref()))
-            .collect();
-        for chunk in remote.chunks(ask.resource.find_max.max(1)) {
-            s.keep_lease().await?;
-            let container = parts.first().and_then(|part| part.operation.container.as_ref());
-            let request = Find::new(&ask.resource.name, container, FindBy::Ids(chunk));
-            let found = s.input.handler.find(&s.context(), request).await.map_err(|error| s.halt(error))?;
-            fresh.extend(chunk.iter().cloned().zip(found));
+        let mut remote: BTreeMap<Option<ContainerId>, Vec<RemoteId>> = BTreeMap::new();
+        for (part, link) in parts.iter().zip(&links) {
+            if part.operation.verb != Verb::Create
+                && part.part_idx == 0
+                && let Some(id) = remote_of(part, link.as_ref())
+            {
+                let lies_in = part.operation.before.as_ref().and_then(|before| before.container.clone());
+                remote.entry(lies_in.or_else(|| part.operation.container.clone())).or_default().push(id);
+            }
+        }
+        for (container, ids) in remote {
+            for chunk in ids.chunks(ask.resource.find_max.max(1)) {
+                s.keep_lease().await?;
+                let request = Find::new(&ask.resource.name, container.as_ref(), FindBy::Ids(chunk));
+                let found = s.input.handler.find(&s.context(), request).await.map_err(|error| s.halt(error))?;
+                fresh.extend(chunk.iter().cloned().zip(found));
+            }
         }
     }
     let mut held = Vec::new();

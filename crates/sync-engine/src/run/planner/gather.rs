@@ -1,11 +1,11 @@
 //! What the store and the provider know about a page of records.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use sync_core::{
-    ConsentState, ErrorKind, Find, FindBy, Found, Local, LocalId, LocalState, Marker, Matching, NaturalKey, QuestionId,
-    Record, RemoteId, Role, Value,
+    ConsentState, ContainerId, ErrorKind, Find, FindBy, Found, Local, LocalId, LocalState, Marker, Matching, NaturalKey,
+    QuestionId, Record, RemoteId, Role, Value,
 };
 
 use super::super::{halt::Halt, local::default_role, observe::links_at, questions::answer};
@@ -102,7 +102,7 @@ impl Planner<'_, '_> {
             matches!(candidate.side, LocalSide::Live(_)) && candidate.link.as_ref().is_none_or(|link| link.remote.is_none())
         };
         if self.has_seen {
-            let mut by_container: HashMap<Option<sync_core::ContainerId>, Vec<usize>> = HashMap::new();
+            let mut by_container: HashMap<Option<ContainerId>, Vec<usize>> = HashMap::new();
             for (idx, candidate) in candidates.iter().enumerate() {
                 if is_new(candidate) && candidate.key.is_some() {
                     by_container.entry(candidate.target.container.clone()).or_default().push(idx);
@@ -158,45 +158,65 @@ impl Planner<'_, '_> {
         let by_id: Vec<usize> = indexes(candidates, |candidate| {
             must_look(candidate) && candidate.link.as_ref().is_some_and(|link| link.remote.is_some())
         });
-        let looks = by_id.chunks(self.ask.resource.find_max.max(1)).map(|chunk| {
+        let chunks = self.by_container(candidates, &by_id, |candidate| candidate.link.as_ref()?.container.as_ref());
+        let looks = chunks.iter().map(|(container, chunk)| {
             let links = chunk.iter().filter_map(|idx| candidates.get(*idx)?.link.as_ref());
-            let container = links.clone().next().and_then(|link| link.container.clone());
             let ids: Vec<RemoteId> = links.filter_map(|link| link.remote.clone()).collect();
             async move { self.find(container.as_ref(), FindBy::Ids(&ids)).await }
         });
         let found = self.all(looks.collect()).await?;
-        for (chunk, found) in by_id.chunks(self.ask.resource.find_max.max(1)).zip(found) {
+        for ((_, chunk), found) in chunks.iter().zip(found) {
             place(candidates, chunk, found, true);
         }
         // Where nothing but our marker tells it, what is taken there is looked up by that.
         let by_marker = why == Why::Again && self.ask.rules.match_on.is_empty();
         if self.ask.resource.matching == Matching::Find || by_marker {
             let by_marker = indexes(candidates, |candidate| must_look(candidate) && is_new(candidate));
-            for chunk in by_marker.chunks(self.ask.resource.find_max.max(1)) {
+            for (container, chunk) in self.by_container(candidates, &by_marker, to) {
                 let markers: Vec<Marker> =
                     chunk.iter().filter_map(|idx| Some(s.marker(&self.ask.collection, &candidates.get(*idx)?.id))).collect();
-                let container = chunk.first().and_then(|idx| candidates.get(*idx)?.target.container.clone());
                 let found = self.find(container.as_ref(), FindBy::Markers(&markers)).await?;
-                place(candidates, chunk, found, false);
+                place(candidates, &chunk, found, false);
             }
         }
         let by_key = indexes(candidates, |candidate| must_look(candidate) && is_new(candidate) && candidate.key.is_some());
-        let Some(field) = self.ask.rules.match_on.first() else { return Ok(()) };
-        let looks = by_key.chunks(self.ask.resource.find_max.max(1)).map(|chunk| {
-            let of_chunk = chunk.iter().filter_map(|idx| candidates.get(*idx));
-            let container = of_chunk.clone().next().and_then(|candidate| candidate.target.container.clone());
-            let keys: Vec<NaturalKey> =
-                of_chunk.filter_map(|candidate| NaturalKey::of(field.clone(), candidate.key.as_deref()?)).collect();
-            async move { self.find(container.as_ref(), FindBy::Keys(&keys)).await }
-        });
-        let found = self.all(looks.collect()).await?;
-        for (chunk, found) in by_key.chunks(self.ask.resource.find_max.max(1)).zip(found) {
-            place(candidates, chunk, found, false);
+        if let Some(field) = self.ask.rules.match_on.first() {
+            let chunks = self.by_container(candidates, &by_key, to);
+            let looks = chunks.iter().map(|(container, chunk)| {
+                let of_chunk = chunk.iter().filter_map(|idx| candidates.get(*idx));
+                let keys: Vec<NaturalKey> =
+                    of_chunk.filter_map(|candidate| NaturalKey::of(field.clone(), candidate.key.as_deref()?)).collect();
+                async move { self.find(container.as_ref(), FindBy::Keys(&keys)).await }
+            });
+            let found = self.all(looks.collect()).await?;
+            for ((_, chunk), found) in chunks.iter().zip(found) {
+                place(candidates, chunk, found, false);
+            }
         }
         if why == Why::Asked || why == Why::Again {
             self.take_consent(candidates).await?;
         }
         self.held_by_others(candidates).await
+    }
+
+    /// Chunks of candidates that are looked up at once: a look-up is in one container.
+    fn by_container(
+        &self,
+        candidates: &[Candidate],
+        idxs: &[usize],
+        of: impl Fn(&Candidate) -> Option<&ContainerId>,
+    ) -> Vec<(Option<ContainerId>, Vec<usize>)> {
+        let mut places: BTreeMap<Option<ContainerId>, Vec<usize>> = BTreeMap::new();
+        for idx in idxs {
+            places.entry(candidates.get(*idx).and_then(&of).cloned()).or_default().push(*idx);
+        }
+        let most = self.ask.resource.find_max.max(1);
+        places
+            .into_iter()
+            .flat_map(|(container, idxs)| {
+                idxs.chunks(most).map(|chunk| (container.clone(), chunk.to_vec())).collect::<Vec<_>>()
+            })
+            .collect()
     }
 
     /// The counterparts that people picked for records without a link.
@@ -208,12 +228,10 @@ impl Planner<'_, '_> {
             Some(RemoteId::new(id))
         };
         let idxs = indexes(candidates, |candidate| pick(candidate).is_some());
-        for chunk in idxs.chunks(self.ask.resource.find_max.max(1)) {
-            let of_chunk = chunk.iter().filter_map(|idx| candidates.get(*idx));
-            let container = of_chunk.clone().next().and_then(|candidate| candidate.target.container.clone());
-            let ids: Vec<RemoteId> = of_chunk.filter_map(pick).collect();
+        for (container, chunk) in self.by_container(candidates, &idxs, to) {
+            let ids: Vec<RemoteId> = chunk.iter().filter_map(|idx| pick(candidates.get(*idx)?)).collect();
             let found = self.find(container.as_ref(), FindBy::Ids(&ids)).await?;
-            place(candidates, chunk, found, false);
+            place(candidates, &chunk, found, false);
         }
         Ok(())
     }
@@ -222,7 +240,7 @@ impl Planner<'_, '_> {
     async fn linked_sides(&self, candidates: &mut [Candidate]) -> Result<(), Halt> {
         let s = self.s;
         let is_open = |candidate: &Candidate| candidate.remote == RemoteSide::Unread && candidate.link.is_some();
-        let mut by_container: HashMap<Option<sync_core::ContainerId>, Vec<(usize, RemoteId)>> = HashMap::new();
+        let mut by_container: HashMap<Option<ContainerId>, Vec<(usize, RemoteId)>> = HashMap::new();
         for idx in indexes(candidates, is_open) {
             let Some(candidate) = candidates.get_mut(idx) else { continue };
             if self.gone.contains(&candidate.id) {
@@ -279,11 +297,19 @@ impl Planner<'_, '_> {
             RemoteSide::Seen(remote) => Some((remote.id.clone(), remote.container.clone())),
             _ => None,
         };
-        let places: Vec<_> = found.iter().filter_map(|idx| remote(candidates.get(*idx)?)).collect();
-        let ids: Vec<_> = places.iter().map(|(id, _)| id.clone()).collect();
-        let container = places.first().and_then(|(_, container)| container.clone());
-        let links = links_at(s, self.ask, container.as_ref(), &ids).await?;
-        for (idx, link) in found.into_iter().zip(links) {
+        let mut places: BTreeMap<Option<ContainerId>, Vec<(usize, RemoteId)>> = BTreeMap::new();
+        for idx in found {
+            if let Some((id, container)) = candidates.get(idx).and_then(remote) {
+                places.entry(container).or_default().push((idx, id));
+            }
+        }
+        let mut links = Vec::new();
+        for (container, of_it) in places {
+            let ids: Vec<RemoteId> = of_it.iter().map(|(_, id)| id.clone()).collect();
+            let held = links_at(s, self.ask, container.as_ref(), &ids).await?;
+            links.extend(of_it.into_iter().map(|(idx, _)| idx).zip(held));
+        }
+        for (idx, link) in links {
             if let (Some(candidate), Some(link)) = (candidates.get_mut(idx), link)
                 && link.local != candidate.id
                 && link.state == LinkState::Live
@@ -309,7 +335,7 @@ impl Planner<'_, '_> {
         self.s.commit(changes).await
     }
 
-    pub(super) async fn find(&self, container: Option<&sync_core::ContainerId>, by: FindBy<'_>) -> Result<Vec<Found>, Halt> {
+    pub(super) async fn find(&self, container: Option<&ContainerId>, by: FindBy<'_>) -> Result<Vec<Found>, Halt> {
         let s = self.s;
         s.check_cancel()?;
         s.keep_lease().await?;
@@ -379,6 +405,11 @@ impl Planner<'_, '_> {
 
 pub(super) fn indexes(candidates: &[Candidate], mut test: impl FnMut(&Candidate) -> bool) -> Vec<usize> {
     candidates.iter().enumerate().filter(|(_, candidate)| test(candidate)).map(|(idx, _)| idx).collect()
+}
+
+/// Where a candidate goes.
+fn to(candidate: &Candidate) -> Option<&ContainerId> {
+    candidate.target.container.as_ref()
 }
 
 /// Places what was found. `linked`: it was looked up by the id of its link, and absent means gone.
