@@ -116,7 +116,7 @@ pub struct Asked {
 
 /// Decides about one record. A remote record without a link is a match.
 pub fn decide(policy: Policy<'_>, sides: Sides<'_>) -> Decision {
-    if policy.rules.direction != Direction::Push
+    if (policy.rules.direction != Direction::Push || sides.settle == Some(Settle::Audit))
         && let Some(decision) = two_ways(policy, sides)
     {
         return decision;

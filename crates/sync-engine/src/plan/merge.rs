@@ -22,6 +22,8 @@ pub enum Settle {
     Accept,
     /// What was changed there is put back as the host has it.
     PutBack,
+    /// Nobody said anything: an audit shows what drifted, as a change that would bring it back.
+    Audit,
 }
 
 /// What becomes of the fields of one record.
@@ -245,7 +247,7 @@ fn settle_unit(
     merge.is_changed_here |= states.iter().any(|state| state.changed_here);
     merge.is_changed_there |= states.iter().any(|state| state.changed_there);
     for state in states.iter().filter(|state| state.drifted && state.differs()) {
-        if settle == Some(Settle::PutBack) && policy.writes_there() {
+        if matches!(settle, Some(Settle::PutBack | Settle::Audit)) && policy.writes_there() {
             merge.there.changed.insert(state.field.clone());
         } else if !state.changed_here {
             merge.open.insert(state.field.clone());
@@ -313,7 +315,7 @@ fn conflict(
     match settle {
         Some(Settle::LocalWins | Settle::PutBack) => return Some(Winner::Here),
         Some(Settle::RemoteWins) => return Some(Winner::There),
-        Some(Settle::Accept) | None => {}
+        Some(Settle::Accept | Settle::Audit) | None => {}
     }
     let rule = match base {
         None => policy.rules.on_match,

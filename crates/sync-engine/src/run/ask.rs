@@ -23,6 +23,8 @@ pub(crate) struct ResourceAsk {
     pub(crate) is_whole: bool,
     /// The sides that this run may write: what the connection allows, narrowed by the request.
     pub(crate) direction: Direction,
+    /// True when both sides are compared, whatever may be written.
+    pub(crate) is_audit: bool,
     /// The name of the local cursor.
     pub(crate) stream: String,
 }
@@ -30,7 +32,7 @@ pub(crate) struct ResourceAsk {
 impl ResourceAsk {
     /// True when the provider's side counts too: its feed is read, whatever this run may write.
     pub(crate) fn is_two_way(&self) -> bool {
-        self.rules.direction != Direction::Push
+        self.rules.direction != Direction::Push || self.is_audit
     }
 
     /// True when the request allows less than the connection: what differs on the other side is left for the next run, so
@@ -54,6 +56,7 @@ impl Ask {
         descriptor: &'static Descriptor,
         handler: &dyn SyncHandler,
         request: &SyncRequest,
+        is_audit: bool,
     ) -> Result<Self, String> {
         let refused = |text: String| Err(text);
         if descriptor.kind != Kind::Sync {
@@ -124,6 +127,7 @@ impl Ask {
                 fields,
                 is_whole,
                 direction,
+                is_audit,
                 stream,
             });
         }

@@ -44,7 +44,7 @@ struct End {
 
 /// Carries out one request.
 pub(crate) async fn run(engine: &Inner, input: RunInput<'_>) -> SyncResult {
-    let ask = match Ask::of(input.descriptor, input.handler, input.request) {
+    let ask = match Ask::of(input.descriptor, input.handler, input.request, input.options.audit) {
         Ok(ask) => ask,
         Err(text) => return SyncResult::refused(text).stopped(Stop::Request),
     };

@@ -47,10 +47,7 @@ pub(crate) async fn keep_only(s: &Session<'_>, filter: &PlanFilter) -> Result<u6
                     state: PartState::Held,
                 }));
             }
-            let outcome = Outcome::new(OutcomeKind::Failed, code::PLAN_MOVED, "it changed since the plan was made")
-                .remedy(Owner::EndUserData, "Plan it again and look at it as it is now.")
-                // Decided again by the next sync of everything.
-                .until(s.now());
+            let outcome = moved(s);
             changes.extend(s.settle_item(Settled::new(&operation.resource, &operation.local, outcome)));
         }
         s.commit(changes).await?;
@@ -59,6 +56,13 @@ pub(crate) async fn keep_only(s: &Session<'_>, filter: &PlanFilter) -> Result<u6
         tracing::info!(run = %s.run, n_moved, n_kept, "operations that nobody looked at do not go");
     }
     Ok(n_kept)
+}
+
+/// What becomes of an operation that nobody has seen: it is decided again by the next sync of everything.
+pub(crate) fn moved(s: &Session<'_>) -> Outcome {
+    Outcome::new(OutcomeKind::Failed, code::PLAN_MOVED, "it changed since the plan was made")
+        .remedy(Owner::EndUserData, "Plan it again and look at it as it is now.")
+        .until(s.now())
 }
 
 async fn count(s: &Session<'_>, filter: &PlanFilter) -> Result<(u64, u64), Halt> {

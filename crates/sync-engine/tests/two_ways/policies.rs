@@ -242,6 +242,35 @@ async fn an_audit_compares_everything_and_writes_nothing() {
 }
 
 #[tokio::test]
+async fn an_audit_of_a_connection_that_only_pushes_shows_what_drifted_there() {
+    let (world, id) = World::agreed().await;
+    world.rules(|rules| rules.direction = Direction::Push);
+    assert!(world.sync().await.success);
+    world.diary.edit(&id, "title", "Wreck");
+    world.diary.edit(&id, "boat", "Dory");
+    let details = world.run(world.request(), RunOptions::new().audit()).await.details.unwrap();
+    assert_eq!((details.planned.of("update"), details.planned.of("update-here")), (1, 0), "{details:?}");
+    assert_eq!(world.diary.text(&id, "title").as_deref(), Some("Wreck"), "nothing was written");
+}
+
+#[tokio::test]
+async fn a_record_that_moves_while_its_plan_is_applied_does_not_go_unseen() {
+    let (world, id) = World::agreed().await;
+    world.diary.edit(&id, "start", "10:00");
+    let plan = world.run(world.request().dry_run(), RunOptions::new()).await.details.unwrap();
+    let scope = world.request().scope();
+    let rows = sync_engine::Store::plan_page(&world.store, &scope, &plan.run_id.unwrap(), 0, 10).await.unwrap();
+    let filter =
+        sync_engine::PlanFilter { digests: rows.iter().map(|row| row.planned.digest.clone()).collect(), strict: false };
+    // Between the decision and the write somebody here changes the trip.
+    world.desk.edits.lock().unwrap().push(("reef".to_owned(), "title", "Deep reef".to_owned()));
+    let result = world.run(world.request(), RunOptions::new().only(filter)).await;
+    assert_eq!((result.success, result.failed), (false, 1), "{result:?}");
+    assert_eq!(world.diary.text(&id, "title").as_deref(), Some("Reef"), "nobody saw that");
+    assert_eq!(world.desk.text("reef", "start").as_deref(), Some("09:00"));
+}
+
+#[tokio::test]
 async fn a_side_that_shows_nothing_any_more_stops_the_run_before_anything_is_asked() {
     let world = World::new().await;
     for i in 0..80 {

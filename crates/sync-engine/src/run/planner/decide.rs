@@ -250,6 +250,12 @@ impl Planner<'_, '_> {
         {
             self.push(vec![Change::PutLink(crate::Link { state: LinkState::Gone, ..link })]);
         }
+        let digest = plan::operation_digest(&operation).to_string();
+        // Planned once more in mid-apply, and no longer what a person saw.
+        if self.is_again && s.input.options.only.as_ref().is_some_and(|only| !only.digests.contains(&digest)) {
+            self.item_without_hash(candidate, super::super::only::moved(s));
+            return Ok(());
+        }
         self.seq += 1;
         if !self.is_again {
             self.count(&operation, &parts, true);
@@ -263,7 +269,7 @@ impl Planner<'_, '_> {
             || self.ask.rules.match_on.first().is_some_and(|field| operation.changed.contains(field));
         self.ops.push(PlannedOp {
             seq: self.seq,
-            digest: plan::operation_digest(&operation).to_string(),
+            digest,
             key: if moves_key { candidate.key.clone() } else { None },
             hash: if self.ask.is_whole { self.hash_after(candidate, &operation) } else { None },
             parts: planned_parts(&parts, &operation, self.ask),
@@ -413,7 +419,10 @@ impl Planner<'_, '_> {
         let refused = candidate.item.as_ref().is_some_and(|item| item.outcome.code == code::REFUSED_HERE);
         let is_put_back =
             self.put_back.contains(&candidate.id) || (refused && candidate.answer.as_deref() == Some(answer::PUT_BACK));
-        is_put_back.then_some(Settle::PutBack)
+        if is_put_back {
+            return Some(Settle::PutBack);
+        }
+        self.s.is_audit().then_some(Settle::Audit)
     }
 
     pub(super) fn drop_item(&mut self, candidate: &Candidate) {

@@ -26,7 +26,11 @@ impl Planner<'_, '_> {
         // One that carries our marker is ours: the host's record finds it, or it was taken away here.
         let mut remotes: Vec<Remote> =
             remotes.into_iter().filter(|remote| remote.marker.is_none() && remote.state == RemoteState::Live).collect();
-        if remotes.is_empty() || (self.ask.rules.on_remote_new == OnRemoteNew::Ignore && !is_asked && !self.matches_keys()) {
+        let is_of_no_use = self.ask.rules.direction == sync_core::Direction::Push && !is_asked;
+        if remotes.is_empty()
+            || is_of_no_use
+            || (self.ask.rules.on_remote_new == OnRemoteNew::Ignore && !is_asked && !self.matches_keys())
+        {
             return Ok(());
         }
         let ids: Vec<LocalId> = remotes.iter().map(|remote| LocalId::of_remote(&remote.id)).collect();
