@@ -185,6 +185,33 @@ async fn push(store: &SqliteStore, lease: &Lease, run: &RunId) {
     }
 }
 
+/// A push without a grant for automations: the tags of each contact go in a call of their own.
+async fn push_one_by_one(store: &SqliteStore, lease: &Lease, run: &RunId) {
+    let contacts = ResourceName::from_static("contacts");
+    let mut watch = Watch::new();
+    let own = |i: usize| {
+        let tags = part(2, &format!("tags:{}", Hash::of_text(&i.to_string())));
+        PlannedOp { parts: vec![part(0, "members:new"), PlannedPart { max: 1, ..tags }], ..planned(i) }
+    };
+    for start in (0..N_CONTACTS).step_by(PAGE) {
+        store.append_plan(lease, run, (start..start + PAGE).map(own).collect()).await.unwrap();
+    }
+    watch.line("calls of one: append", N_CONTACTS);
+    println!("{} calls", store.plan_calls(&lease.scope, run).await.unwrap());
+    watch.line("calls of one: count", N_CONTACTS);
+    let mut after: Option<(String, u64, u32)> = None;
+    let mut n_parts = 0;
+    loop {
+        let place = after.as_ref().map(|(group, seq, idx)| (group.as_str(), *seq, *idx));
+        let ready = store.ready_parts(&lease.scope, run, &contacts, 2, place, PAGE).await.unwrap();
+        let Some(last) = ready.last() else { break };
+        after = Some((last.part.group.clone(), last.seq, last.part_idx));
+        n_parts += ready.len();
+    }
+    assert_eq!(n_parts, N_CONTACTS);
+    watch.line("calls of one: read", n_parts);
+}
+
 async fn scan(store: &SqliteStore, scope: &Scope) {
     let (organization, customers) = (scope.organization.clone(), Collection::CUSTOMERS);
     let fields: FieldSet = record(0).iter().map(|(field, _)| field.clone()).collect();
@@ -227,6 +254,7 @@ async fn main() {
     records.upsert(&scope.organization, &customers, all).await.unwrap();
     watch.line("records: upsert", N_CONTACTS);
     push(&store, &lease, &RunId::from("0123456789abcdef0123456789abcdef")).await;
+    push_one_by_one(&store, &lease, &RunId::from("fedcba9876543210fedcba9876543210")).await;
     for _ in 0..2 {
         scan(&store, &scope).await;
     }
