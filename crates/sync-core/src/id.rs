@@ -1,15 +1,25 @@
 //! Identifiers: one newtype for each thing, so that they cannot be mixed up.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, marker::PhantomData};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
+use crate::model::{Contact, Event, Model};
+
+/// Text ids. Those with a list of `words` keep none of these as a text of their own: records and links come by the hundred
+/// thousand, and their names are few.
 macro_rules! text_id {
-    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident $(in $words:expr)?;)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
         #[serde(transparent)]
         pub struct $name(Cow<'static, str>);
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str(Texts::<Self>(PhantomData))
+            }
+        }
 
         impl $name {
             /// Wraps a text that was made at run time.
@@ -60,11 +70,41 @@ macro_rules! text_id {
 
         impl From<&str> for $name {
             fn from(text: &str) -> Self {
+                $(if let Some(word) = word($words, text) {
+                    return Self::from_static(word);
+                })?
                 Self::new(text)
             }
         }
     )*};
 }
+
+/// The word that a text is.
+fn word(words: &[&'static [&'static str]], text: &str) -> Option<&'static str> {
+    words.iter().copied().flatten().copied().find(|word| *word == text)
+}
+
+/// Reads a text into an id.
+struct Texts<T>(PhantomData<T>);
+
+impl<T: From<String> + for<'a> From<&'a str>> de::Visitor<'_> for Texts<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        Ok(T::from(text))
+    }
+
+    fn visit_string<E: de::Error>(self, text: String) -> Result<T, E> {
+        Ok(T::from(text))
+    }
+}
+
+/// Names of collections, and of the resources that go by the same.
+const TABLES: &[&str] = &["contacts", "customers", "invoices", "payments", "trips", "training-sessions"];
 
 text_id! {
     /// The host's tenant. Every call that touches state carries one.
@@ -100,13 +140,13 @@ text_id! {
     /// The key of one wire call, fixed before its first attempt.
     CallKey;
     /// The host's own table, the same whichever provider it goes to.
-    Collection;
+    Collection in &[TABLES];
     /// A kind of record at one provider.
-    ResourceName;
+    ResourceName in &[TABLES];
     /// Which of several counterparts of one record a link is: [`Role::MAIN`] unless the provider names another.
-    Role;
+    Role in &[&["main"]];
     /// A field of a record, such as `email` or `extra.level`.
-    FieldName;
+    FieldName in &[Contact::FIELDS, Event::FIELDS];
 }
 
 impl Collection {
@@ -177,5 +217,22 @@ impl LocalId {
     /// The remote id, where this is the name of a record that is only there.
     pub fn as_remote(&self) -> Option<RemoteId> {
         self.as_str().strip_prefix("remote:").map(RemoteId::new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_known_is_no_text_of_its_own_and_any_other_is_kept() {
+        let fields: Vec<FieldName> = serde_json::from_str(r#"["email","extra.level","em\u0061il"]"#).unwrap();
+        assert!(matches!(&fields[0].0, Cow::Borrowed("email")));
+        assert!(matches!(&fields[1].0, Cow::Owned(_)));
+        assert_eq!(fields[0], fields[2], "escaped or not");
+        assert_eq!(serde_json::to_string(&fields).unwrap(), r#"["email","extra.level","email"]"#);
+        assert!(matches!(Role::from("main").0, Cow::Borrowed(_)));
+        assert_eq!(serde_json::from_value::<LocalId>(serde_json::json!("7")).unwrap().as_str(), "7");
+        assert!(serde_json::from_str::<LocalId>("7").is_err());
     }
 }
