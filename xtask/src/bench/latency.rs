@@ -1,12 +1,13 @@
 //! A first push to a double that takes half a second for each answer, against a bare reqwest loop.
 
-use std::{fmt::Write as _, fs, process::Command, time::Duration};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 use serde_json::Value;
 
 use super::{
     Scale,
     contacts::Contacts,
+    peer,
     report::{Figure, Limit},
     shop::{API_KEY, Double, Shop},
 };
@@ -34,13 +35,7 @@ pub(super) fn run(scale: Scale) -> Result<Vec<Figure>> {
     drop(double);
 
     let double = Double::start(LATENCY, false)?;
-    let program = std::env::current_exe().map_err(|error| format!("this program: {error}"))?;
-    let mut peer = Command::new(program);
-    peer.arg("bench-peer").arg(double.url()).arg(&bodies).arg(at_once.to_string()).env("BENCH_KEY", API_KEY);
-    let answer = peer.output().map_err(|error| format!("{peer:?} did not start: {error}"))?;
-    if !answer.status.success() {
-        return Err(format!("the peer failed: {}", String::from_utf8_lossy(&answer.stderr)));
-    }
+    bare_loop(&double, &bodies, at_once, API_KEY)?;
     let theirs = double.log()?.span(CALL)?;
     Ok(vec![
         Figure::new("half a second a call: calls at once", at_once as f64, "calls", Limit::None),
@@ -55,7 +50,19 @@ pub(super) fn run(scale: Scale) -> Result<Vec<Figure>> {
     ])
 }
 
-/// The calls with new members as the peer reads them: `PATH\tBODY`.
+/// Posts the calls of a file with so many at once, in a process of its own.
+pub(super) fn bare_loop(double: &Double, bodies: &Path, at_once: u64, key: &str) -> Result<()> {
+    let program = std::env::current_exe().map_err(|error| format!("this program: {error}"))?;
+    let mut peer = Command::new(program);
+    peer.arg("bench-peer").arg(double.url()).arg(bodies).arg(at_once.to_string()).env("BENCH_KEY", key);
+    let answer = peer.output().map_err(|error| format!("{peer:?} did not start: {error}"))?;
+    if answer.status.success() {
+        return Ok(());
+    }
+    Err(format!("the peer failed: {}", String::from_utf8_lossy(&answer.stderr)))
+}
+
+/// The calls with new members as the peer reads them.
 fn lines(entries: &[Value]) -> Result<String> {
     let mut text = String::new();
     for entry in entries.iter().filter(|entry| entry["operation"] == CALL) {
@@ -63,8 +70,7 @@ fn lines(entries: &[Value]) -> Result<String> {
             return Err("the sandbox kept no bodies".to_owned());
         };
         let query = entry["query"].as_str().map(|query| format!("?{query}")).unwrap_or_default();
-        // Writing to a text can't fail.
-        let _ = writeln!(text, "{path}{query}\t{body}");
+        text += &peer::line(&format!("{path}{query}"), "application/json", body);
     }
     if text.is_empty() { Err(format!("the sandbox saw no {CALL}")) } else { Ok(text) }
 }
@@ -82,7 +88,9 @@ mod tests {
             json!({"operation": CALL, "path": "/3.0/lists/a", "query": "x=1", "body": "{}"}),
             json!({"operation": CALL, "path": "/3.0/lists/a", "body": "{\"n\":1}"}),
         ];
-        assert_eq!(lines(&entries).unwrap(), "/3.0/lists/a?x=1\t{}\n/3.0/lists/a\t{\"n\":1}\n");
+        let json = "application/json";
+        let wanted = peer::line("/3.0/lists/a?x=1", json, "{}") + &peer::line("/3.0/lists/a", json, "{\"n\":1}");
+        assert_eq!(lines(&entries).unwrap(), wanted);
     }
 
     #[test]

@@ -8,13 +8,15 @@
 //! - The other side is `syncctl sandbox` in a process of its own, over loopback. Calls, and the time from the first of
 //!   a kind to its last answer, come from the sandbox's log: one clock for us and for the peer.
 //! - The peer ([`peer`]) posts the bodies that our own run posted, with as many calls at once, in a bare reqwest loop.
+//! - Events go to a double of Google Calendar in the same way; `calendar` stands for all cases about it.
 //! - Figures of a library alone are taken in this process, which is an optimised build, by the processor time of one
-//!   thread.
+//!   thread. Quotas are held against virtual time, with the sandbox in this process.
 //!
 //! A figure that misses its limit is printed as OVER and fails nothing: its profile and reason go under "Notes" in
 //! BENCH.md, which are kept when the file is written again.
 
 mod build;
+mod calendar;
 mod child;
 mod contacts;
 mod latency;
@@ -44,7 +46,12 @@ struct Scale {
 
 impl Scale {
     fn n_contacts(self) -> usize {
-        if self.quick { 5_000 } else { 100_000 }
+        self.of(100_000)
+    }
+
+    /// So many, or a twentieth.
+    fn of(self, n: usize) -> usize {
+        if self.quick { n / 20 } else { n }
     }
 }
 
@@ -54,6 +61,13 @@ struct Case {
     /// What it measures, for the list.
     about: &'static str,
     run: fn(Scale) -> Result<Vec<Figure>>,
+}
+
+impl Case {
+    /// True for its own name and for that of its group: `calendar` is all of `calendar-…`.
+    fn is(&self, name: &str) -> bool {
+        self.name.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    }
 }
 
 const CASES: &[Case] = &[
@@ -69,6 +83,18 @@ const CASES: &[Case] = &[
     },
     Case { name: "latency", about: "a first push to a slow provider, against a bare reqwest loop", run: latency::run },
     Case { name: "planning", about: "deciding alone, without any I/O", run: planning::run },
+    Case {
+        name: "calendar-push",
+        about: "events to a calendar, both ways: a first push, nothing changed, changes on both sides",
+        run: calendar::push::run,
+    },
+    Case {
+        name: "calendar-latency",
+        about: "a first push to a slow calendar, against a bare reqwest loop",
+        run: calendar::latency::run,
+    },
+    Case { name: "calendar-audit", about: "both sides of a calendar compared in full", run: calendar::audit::run },
+    Case { name: "calendar-quota", about: "a first push within the quotas, in virtual time", run: calendar::quota::run },
     Case { name: "build", about: "one provider against all features: crates, clean build time, size", run: build::run },
 ];
 
@@ -98,11 +124,11 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
 fn choose(args: &[&str]) -> Result<(Vec<&'static Case>, Scale)> {
     let quick = args.contains(&"--quick");
     let names: Vec<&str> = args.iter().copied().filter(|arg| *arg != "--quick").collect();
-    if let Some(unknown) = names.iter().find(|name| CASES.iter().all(|case| case.name != **name)) {
-        let list: Vec<String> = CASES.iter().map(|case| format!("  {:<14}{}", case.name, case.about)).collect();
+    if let Some(unknown) = names.iter().find(|name| !CASES.iter().any(|case| case.is(name))) {
+        let list: Vec<String> = CASES.iter().map(|case| format!("  {:<18}{}", case.name, case.about)).collect();
         return Err(format!("no case `{unknown}`; there are\n{}", list.join("\n")));
     }
-    let chosen = CASES.iter().filter(|case| names.is_empty() || names.contains(&case.name)).collect();
+    let chosen = CASES.iter().filter(|case| names.is_empty() || names.iter().any(|name| case.is(name))).collect();
     Ok((chosen, Scale { quick }))
 }
 
@@ -114,6 +140,15 @@ mod tests {
     fn no_name_means_all_cases() {
         let (chosen, scale) = choose(&["--quick"]).unwrap();
         assert!(chosen.len() == CASES.len() && scale.quick);
+    }
+
+    #[test]
+    fn a_group_is_chosen_by_what_its_names_start_with() {
+        let names = |arg| choose(&[arg]).unwrap().0.iter().map(|case| case.name).collect::<Vec<_>>();
+        assert_eq!(names("push"), ["push"]);
+        let group = names("calendar");
+        assert!(group.len() > 1 && group.iter().all(|name| name.starts_with("calendar-")), "{group:?}");
+        assert!(choose(&["calendar-"]).is_err() && choose(&[""]).is_err());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `cargo xtask bench-peer BASE_URL BODIES N_AT_ONCE`: the bare reqwest loop that our push is held against.
 //!
-//! BODIES is a file with a call a line, `PATH\tBODY`. The key goes in the environment, as `BENCH_KEY`.
+//! BODIES is a file with a call a line, `PATH\tTYPE\tBODY`: the body's content type, and the body as a JSON text. The key
+//! goes in the environment, as `BENCH_KEY`.
 
 use std::{
     fs,
@@ -29,17 +30,32 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
     Ok(())
 }
 
+/// One call.
+#[derive(Debug, Clone, PartialEq)]
+struct Post {
+    path: String,
+    content_type: String,
+    body: String,
+}
+
+/// A call as a line of the file.
+pub(super) fn line(path: &str, content_type: &str, body: &str) -> String {
+    format!("{path}\t{content_type}\t{}\n", serde_json::Value::from(body))
+}
+
 /// The calls of the file, in order.
-fn parse(text: &str) -> Result<Vec<(String, String)>> {
+fn parse(text: &str) -> Result<Vec<Post>> {
     let split = |(line_idx, line): (usize, &str)| {
-        let (path, body) =
-            line.split_once('\t').ok_or_else(|| format!("line {}: no tab between path and body", line_idx + 1))?;
-        Ok((path.to_owned(), body.to_owned()))
+        let wrong = || format!("line {}: no path, content type and body with tabs between them", line_idx + 1);
+        let (path, rest) = line.split_once('\t').ok_or_else(wrong)?;
+        let (content_type, body) = rest.split_once('\t').ok_or_else(wrong)?;
+        let body = serde_json::from_str(body).map_err(|_| wrong())?;
+        Ok(Post { path: path.to_owned(), content_type: content_type.to_owned(), body })
     };
     text.lines().enumerate().map(split).collect()
 }
 
-async fn post_all(base: String, calls: Vec<(String, String)>, key: String, at_once: usize) -> Result<()> {
+async fn post_all(base: String, calls: Vec<Post>, key: String, at_once: usize) -> Result<()> {
     let client = reqwest::Client::builder().no_proxy().build().map_err(|error| error.to_string())?;
     let shared = Arc::new((base, calls, key, AtomicUsize::new(0)));
     let mut workers = tokio::task::JoinSet::new();
@@ -47,8 +63,8 @@ async fn post_all(base: String, calls: Vec<(String, String)>, key: String, at_on
         let (client, shared) = (client.clone(), Arc::clone(&shared));
         workers.spawn(async move {
             let (base, calls, key, next) = &*shared;
-            while let Some((path, body)) = calls.get(next.fetch_add(1, Ordering::Relaxed)) {
-                post(&client, &format!("{base}{path}"), key, body.clone()).await?;
+            while let Some(call) = calls.get(next.fetch_add(1, Ordering::Relaxed)) {
+                post(&client, base, key, call).await?;
             }
             Ok::<(), String>(())
         });
@@ -60,8 +76,9 @@ async fn post_all(base: String, calls: Vec<(String, String)>, key: String, at_on
 }
 
 /// Posts a body and reads the whole answer.
-async fn post(client: &reqwest::Client, url: &str, key: &str, body: String) -> Result<()> {
-    let request = client.post(url).bearer_auth(key).header("content-type", "application/json").body(body);
+async fn post(client: &reqwest::Client, base: &str, key: &str, call: &Post) -> Result<()> {
+    let url = format!("{base}{}", call.path);
+    let request = client.post(&url).bearer_auth(key).header("content-type", &call.content_type).body(call.body.clone());
     let answer = request.send().await.map_err(|error| format!("{url}: {error}"))?;
     let status = answer.status();
     answer.bytes().await.map_err(|error| format!("{url}: {error}"))?;
@@ -107,17 +124,23 @@ mod tests {
         (base, told)
     }
 
+    fn call(body: &str) -> Post {
+        Post { path: "/x".into(), content_type: "application/json".into(), body: body.into() }
+    }
+
     #[test]
-    fn lines_are_paths_and_bodies() {
-        assert_eq!(parse("/a\t{\"x\":1}\n/b\t{}\n").unwrap()[1], ("/b".to_owned(), "{}".to_owned()));
+    fn a_body_comes_out_of_its_line_as_it_went_in() {
+        let text = line("/a", "text/plain", "{}") + &line("/x", "application/json", "--b\r\n\t\"x\"\r\n");
+        assert_eq!(parse(&text).unwrap()[1], call("--b\r\n\t\"x\"\r\n"));
         assert!(parse("/a {}\n").unwrap_err().contains("line 1"));
+        assert!(parse("/a\ttext/plain\t{\n").unwrap_err().contains("line 1"));
     }
 
     #[tokio::test]
     async fn every_body_is_posted_once() {
         let (base, mut told) = listen("200 OK").await;
-        let calls: Vec<_> = (0..20).map(|i| ("/x".to_owned(), format!("{{\"n\":{i}}}"))).collect();
-        let sent: BTreeSet<String> = calls.iter().map(|(_, body)| body.clone()).collect();
+        let calls: Vec<_> = (0..20).map(|i| call(&format!("{{\"n\":{i}}}"))).collect();
+        let sent: BTreeSet<String> = calls.iter().map(|call| call.body.clone()).collect();
         post_all(base, calls, "key".into(), 4).await.unwrap();
         let mut got = BTreeSet::new();
         while let Ok(body) = told.try_recv() {
@@ -129,7 +152,7 @@ mod tests {
     #[tokio::test]
     async fn a_refusal_ends_the_loop() {
         let (base, _told) = listen("429 Too Many Requests").await;
-        let error = post_all(base, vec![("/x".into(), "{}".into())], "key".into(), 2).await.unwrap_err();
+        let error = post_all(base, vec![call("{}")], "key".into(), 2).await.unwrap_err();
         assert!(error.contains("429"), "{error}");
     }
 }

@@ -34,7 +34,8 @@ struct Ready {
 }
 
 pub(super) fn run(scale: Scale) -> Result<Vec<Figure>> {
-    let registration = ENABLED.first().ok_or("no provider is compiled in")?;
+    let registration =
+        ENABLED.iter().find(|known| known.descriptor.id == "mailchimp").ok_or("Mailchimp is not compiled in")?;
     let resource = registration.descriptor.resources.first().ok_or("the provider has no resource")?;
     let build = |error: sync_core::Error| error.to_string();
     let integration = (registration.build)(serde_json::Value::Null).map_err(build)?;
@@ -44,13 +45,8 @@ pub(super) fn run(scale: Scale) -> Result<Vec<Figure>> {
     };
     let rules = handler.rules(&resource.name);
     let fields = rules.fields.clone();
-    let policy = Policy {
-        resource,
-        rules: &rules,
-        fields: &fields,
-        direction: sync_core::Direction::Push,
-        can_create_here: false,
-    };
+    let policy =
+        Policy { resource, rules: &rules, fields: &fields, direction: sync_core::Direction::Push, can_create_here: false };
     let contacts = Contacts::new(scale.n_contacts());
 
     let mut figures = Vec::new();

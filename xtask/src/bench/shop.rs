@@ -41,9 +41,14 @@ impl Drop for Double {
 impl Double {
     /// An empty audience.
     pub(super) fn start(latency: Duration, keep_bodies: bool) -> Result<Self> {
+        Self::with(&["--empty"], latency, keep_bodies)
+    }
+
+    /// What these arguments of `syncctl sandbox` say.
+    pub(super) fn with(args: &[&str], latency: Duration, keep_bodies: bool) -> Result<Self> {
         let mut command = Command::new(syncctl());
-        command.args(["sandbox", "--port", "0", "--empty", "--json", "--latency"]);
-        command.arg(format!("{}ms", latency.as_millis()));
+        command.args(["sandbox", "--port", "0", "--json", "--latency"]);
+        command.arg(format!("{}ms", latency.as_millis())).args(args);
         if keep_bodies {
             command.arg("--keep-bodies");
         }
@@ -218,7 +223,7 @@ impl Shop {
 }
 
 /// What a command printed.
-fn document(measured: &Measured) -> Result<Value> {
+pub(super) fn document(measured: &Measured) -> Result<Value> {
     serde_json::from_str(&measured.output).map_err(|error| format!("no JSON document: {error}\n{}", measured.output))
 }
 
