@@ -221,12 +221,17 @@ async fn take_page(
     for (idx, remotes) in by_resource {
         let Some(ask) = s.ask.resources.get(idx) else { continue };
         let ids: Vec<RemoteId> = remotes.iter().map(|remote| remote.id.clone()).collect();
-        let links = links_at(s, ask, container, &ids).await?;
+        // Where everything is kept anyway and nothing tells of consent, planning looks the links up: once is enough.
+        let is_kept = is_full || ask.is_two_way();
+        let links = match is_kept && ask.resource.consent.is_none() {
+            true => vec![None; remotes.len()],
+            false => links_at(s, ask, container, &ids).await?,
+        };
         let writes = consent_changes(s, ask.resource, container, &remotes, &links).await?;
         let mut seen = Vec::new();
         for (remote, link) in remotes.into_iter().zip(links) {
             // Linked and not a full pass: what is needed of it was taken above.
-            if is_full || link.is_none() || ask.is_two_way() {
+            if is_kept || link.is_none() {
                 seen.push(Seen { key: match_key(ask, &remote), remote });
             }
         }
