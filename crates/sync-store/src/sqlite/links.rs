@@ -41,6 +41,8 @@ macro_rules! set_id {
     };
 }
 
+pub(super) use set_id;
+
 const BY_LOCAL: &str = concat!(
     select_links!(),
     from_links!(),
@@ -157,7 +159,7 @@ fn links(row: &SqliteRow) -> Result<Vec<Link>> {
     unpack_rows(row.opt_text(0)?).map(link).collect()
 }
 
-fn of_resource<'a>(
+pub(super) fn of_resource<'a>(
     sql: &'static str,
     scope: &Scope,
     account: &AccountId,

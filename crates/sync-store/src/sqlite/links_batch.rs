@@ -8,7 +8,7 @@ use sync_core::{AccountId, CallKey, ContainerId, Error, ErrorKind, LocalId, Remo
 use sync_engine::{Link, LinkState};
 
 use super::{
-    links::{state, state_number},
+    links::{of_resource, set_id, state, state_number},
     sql::{Columns, Insert, Values, from_json, list, short_hash, to_json},
 };
 use crate::error::{corrupt, database};
@@ -135,14 +135,13 @@ async fn number_set(
     account: &AccountId,
     resource: &ResourceName,
 ) -> Result<i64> {
-    const NUMBER: &str = "insert into link_set (org, integration, account, resource) values ($1, $2, $3, $4) \
-        on conflict (org, integration, account, resource) do update set account = excluded.account returning id";
-    let query = sqlx::query(NUMBER)
-        .bind(scope.organization.as_str())
-        .bind(scope.integration.as_str())
-        .bind(account.as_str())
-        .bind(resource.as_str());
-    query.fetch_one(conn).await.map_err(database)?.int(0)
+    const FIND: &str = concat!("select ", set_id!());
+    const INSERT: &str = "insert into link_set (org, integration, account, resource) values ($1, $2, $3, $4) returning id";
+    let found = of_resource(FIND, scope, account, resource).fetch_one(&mut *conn).await.map_err(database)?;
+    if let Some(number) = found.opt_int(0)? {
+        return Ok(number);
+    }
+    of_resource(INSERT, scope, account, resource).fetch_one(conn).await.map_err(database)?.int(0)
 }
 
 /// What is stored of links, each with its place among `locals`. In one row: a row for each would take longer to hand over

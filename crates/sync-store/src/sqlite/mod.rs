@@ -247,13 +247,16 @@ impl fmt::Debug for SqliteStore {
 
 /// The number of a run, which is given where it has none yet.
 async fn number_run(conn: &mut SqliteConnection, scope: &sync_core::Scope, run: &sync_core::RunId) -> Result<i64> {
-    let insert = concat!(
+    const INSERT: &str = concat!(
         "insert into run_number (org, integration, run, created_ms) values ($1, $2, $3, ",
         now_ms!(),
-        ") on conflict (org, integration, run) do update set run = excluded.run returning id"
+        ") returning id"
     );
-    let query = sqlx::query(insert).bind(scope.organization.as_str()).bind(scope.integration.as_str()).bind(run.as_str());
-    query.fetch_one(conn).await.map_err(database)?.int(0)
+    // A look first: nearly always it is there, and a look writes nothing.
+    if let Some(number) = plan::run_number(&mut *conn, scope, run).await? {
+        return Ok(number);
+    }
+    plan::of_run(INSERT, scope, run).fetch_one(conn).await.map_err(database)?.int(0)
 }
 
 /// Rows of a plan are numbered by run and sequence: this many bits are the sequence's.

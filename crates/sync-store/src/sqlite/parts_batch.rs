@@ -10,7 +10,7 @@ use super::{
     number_run,
     packed::States,
     plan_id, plan_seq,
-    sql::{Columns, to_json},
+    sql::{Columns, Insert, Values, to_json},
 };
 use crate::error::database;
 
@@ -57,9 +57,7 @@ impl Parts {
                     }
                 }
             }
-            for (first_seq, states) in &rows {
-                store(conn, run, *first_seq, states).await?;
-            }
+            store(conn, run, rows).await?;
             delete_operations(conn, run, &dropped).await?;
         }
         Ok(())
@@ -89,15 +87,27 @@ pub(super) async fn load(conn: &mut SqliteConnection, run: i64, seqs: &[u64]) ->
     Ok(rows)
 }
 
-/// Writes a row back; one without operations goes.
-pub(super) async fn store(conn: &mut SqliteConnection, run: i64, first_seq: u64, states: &States) -> Result<()> {
-    let id = plan_id(run, first_seq);
-    let query = if states.is_empty() {
-        sqlx::query("delete from plan_states where id = $1").bind(id)
-    } else {
-        sqlx::query("update plan_states set body = $2 where id = $1").bind(id).bind(states.pack(first_seq)?)
+/// Writes rows back, by the number that each starts with; those without operations go.
+pub(super) async fn store(
+    conn: &mut SqliteConnection,
+    run: i64,
+    rows: impl IntoIterator<Item = (u64, States)>,
+) -> Result<()> {
+    const UPDATE: Insert = Insert {
+        head: "update plan_states set body = v.column2 from (",
+        n_values: 2,
+        tail: ") v where plan_states.id = v.column1",
     };
-    query.execute(conn).await.map_err(database)?;
+    let (empty, rows): (Vec<_>, Vec<_>) = rows.into_iter().partition(|(_, states)| states.is_empty());
+    let bind = |(first_seq, states): &(u64, States), values: &mut Values| {
+        values.int(plan_id(run, *first_seq)).bytes(states.pack(*first_seq)?);
+        Ok(())
+    };
+    UPDATE.rows(&mut *conn, &rows, bind).await?;
+    for (first_seq, _) in empty {
+        let query = sqlx::query("delete from plan_states where id = $1").bind(plan_id(run, first_seq));
+        query.execute(&mut *conn).await.map_err(database)?;
+    }
     Ok(())
 }
 

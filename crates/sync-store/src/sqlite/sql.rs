@@ -35,9 +35,9 @@ pub(crate) fn unpack_rows(text: Option<&str>) -> impl Iterator<Item = (&str, &st
     std::iter::from_fn(move || Some((lines.next()?, lines.next()?)))
 }
 
-/// How many rows go into one statement: few shapes, so that all stay prepared, and few enough variables for any SQLite
-/// (32,766. Source: <https://www.sqlite.org/limits.html>).
-const CHUNKS: [usize; 3] = [128, 16, 1];
+/// Most rows of one statement: few enough variables for any SQLite (32,766. Source: <https://www.sqlite.org/limits.html>).
+/// Fewer rows go by powers of two, so that any number is few statements, and few shapes that all stay prepared.
+const MAX_ROWS: usize = 256;
 
 /// One statement that writes any number of rows.
 pub(crate) struct Insert {
@@ -59,7 +59,7 @@ impl Insert {
     ) -> Result<u64> {
         let mut n_written = 0;
         while !rows.is_empty() {
-            let n_rows = CHUNKS.into_iter().find(|n_rows| *n_rows <= rows.len()).unwrap_or(1);
+            let n_rows = (1 << rows.len().ilog2()).min(MAX_ROWS);
             let (chunk, rest) = rows.split_at(n_rows);
             rows = rest;
             let mut values = Values::default();

@@ -168,7 +168,7 @@ async fn prune_plans(conn: &mut SqliteConnection, before_ms: i64, limit: i64) ->
                 });
                 if !gone.is_empty() {
                     n_left -= gone.len();
-                    store(conn, run, first_seq, &states).await?;
+                    store(conn, run, [(first_seq, states)]).await?;
                     n_operations += delete_operations(conn, run, &gone).await?;
                 }
             }
@@ -209,7 +209,7 @@ impl Forgotten<'_> {
                 let is_sent = |part: &Packed| part.state == PartState::Sent;
                 if states.parts(seq).is_some_and(|parts| !parts.iter().any(is_sent)) {
                     states.retain(|own, _| own != seq);
-                    store(conn, run, first_seq, &states).await?;
+                    store(conn, run, [(first_seq, states)]).await?;
                     n_operations += delete_operations(conn, run, &[seq]).await?;
                 }
             }
