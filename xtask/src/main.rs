@@ -22,7 +22,7 @@ cargo xtask COMMAND
   tidy             rules that no compiler checks: layers, manifests, texts, invariants
   features         each library by itself and each feature alone; sync-dispatch with none, one and all
   docs [--check]   writes the README's provider table from the descriptors, or checks that it is up to date
-  bench [NAME…]    measures against the limits, prints figures, writes BENCH.md; --quick: 5,000 contacts
+  bench [NAME…]    measures against the limits, prints figures, writes BENCH.md; --quick: a twentieth of the records
   help             this text
 ";
 

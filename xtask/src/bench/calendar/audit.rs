@@ -33,7 +33,7 @@ pub(in super::super) fn run(scale: Scale) -> Result<Vec<Figure>> {
     let calls = after.calls(|_| true) - before.calls(|_| true);
     let n = trips.n as f64;
     let per_second = |time: Duration| n / time.as_secs_f64();
-    let name = |what: &str| format!("calendar, audit of {} linked events: {what}", trips.n);
+    let name = |what: &str| format!("calendar audit of {}: {what}", trips.n);
     Ok(vec![
         Figure::new(name("records a second"), per_second(measured.wall), "/s", Limit::AtLeast(20_000.0)),
         Figure::new(name("records a second of processor"), per_second(measured.cpu), "/s", Limit::None),

@@ -39,7 +39,7 @@ pub(in super::super) fn run(scale: Scale) -> Result<Vec<Figure>> {
     let slow = double("calendar-latency", LATENCY, false)?;
     bare_loop(&slow, &bodies, AT_ONCE, TOKEN)?;
     let theirs = slow.log()?.span(BATCH)?;
-    let name = |what: &str| format!("calendar, 300 ms a call: {what}");
+    let name = |what: &str| format!("calendar at 300 ms: {what}");
     Ok(vec![
         Figure::new(name("first to last call"), ours.as_secs_f64(), "s", Limit::None),
         Figure::new(name("bare loop"), theirs.as_secs_f64(), "s", Limit::None),
@@ -65,7 +65,7 @@ fn lines(entries: &[Value]) -> Result<String> {
 mod tests {
     use serde_json::json;
 
-    use super::*;
+    use super::{super::LISTING, *};
 
     #[test]
     fn batches_are_posted_again_with_their_boundary() {
@@ -83,6 +83,4 @@ mod tests {
         assert!(lines(&[json!({"operation": BATCH, "path": "/x", "body": "no parts"})]).is_err());
         assert!(lines(&[]).is_err());
     }
-
-    use super::super::LISTING;
 }

@@ -53,20 +53,15 @@ fn first(harbour: &Harbour, double: &Double, trips: Trips, base: &Measured) -> R
     let n = trips.n as f64;
     let all = Limit::AtMost((trips.n.div_ceil(PER_BATCH) + CONSTANT) as f64);
     Ok(vec![
-        Figure::new("calendar, first push: all calls", between(&before, &after, is_call), "calls", all),
+        Figure::new("calendar push: all calls", between(&before, &after, is_call), "calls", all),
+        Figure::new("calendar push: processor time an event", measured.cpu.as_secs_f64() * 1e6 / n, "µs", Limit::None),
         Figure::new(
-            "calendar, first push: processor time an event",
-            measured.cpu.as_secs_f64() * 1e6 / n,
-            "µs",
-            Limit::None,
-        ),
-        Figure::new(
-            "calendar, first push: peak memory above a start",
+            "calendar push: peak memory above a start",
             mib(measured.peak_bytes.saturating_sub(base.peak_bytes)),
             "MiB",
             Limit::None,
         ),
-        Figure::new("calendar, first push: events a second", n / measured.wall.as_secs_f64(), "/s", Limit::None),
+        Figure::new("calendar push: events a second", n / measured.wall.as_secs_f64(), "/s", Limit::None),
     ])
 }
 
@@ -83,12 +78,12 @@ fn unchanged(harbour: &Harbour, double: &Double, trips: Trips) -> Result<Vec<Fig
     let calls = between(&start, &before, is_call);
     let per_second = trips.n as f64 / echoes.wall.as_secs_f64();
     Ok(vec![
-        Figure::new("calendar, run after the push: all calls", calls, "calls", Limit::None),
-        Figure::new("calendar, run after the push: events a second", per_second, "/s", Limit::None),
-        Figure::new("calendar, nothing changed: writes", between(&start, &after, writes), "calls", Limit::AtMost(0.0)),
-        Figure::new("calendar, nothing changed: requests", between(&before, &after, is_call), "calls", Limit::AtMost(1.0)),
-        Figure::new("calendar, nothing changed: time of the process", millis(nothing.wall), "ms", Limit::AtMost(150.0)),
-        Figure::new("calendar, nothing changed: processor time", millis(nothing.cpu), "ms", Limit::None),
+        Figure::new("calendar echoes: all calls", calls, "calls", Limit::None),
+        Figure::new("calendar echoes: events a second", per_second, "/s", Limit::None),
+        Figure::new("calendar unchanged: writes", between(&start, &after, writes), "calls", Limit::AtMost(0.0)),
+        Figure::new("calendar unchanged: requests", between(&before, &after, is_call), "calls", Limit::AtMost(1.0)),
+        Figure::new("calendar unchanged: time of the process", millis(nothing.wall), "ms", Limit::AtMost(150.0)),
+        Figure::new("calendar unchanged: processor time", millis(nothing.cpu), "ms", Limit::None),
     ])
 }
 
@@ -108,7 +103,7 @@ fn changed(harbour: &Harbour, double: &Double, trips: Trips, n: usize) -> Result
     let calls = |of: &str| between(&before, &after, |operation| operation == of);
     let batches = Limit::AtMost(n.div_ceil(PER_BATCH) as f64);
     let all = Limit::AtMost((n.div_ceil(PER_BATCH) + CONSTANT) as f64);
-    let name = |what: &str| format!("calendar, {n} changed on each side: {what}");
+    let name = |what: &str| format!("calendar, 2 × {n} changed: {what}");
     Ok(vec![
         Figure::new(name("batches"), calls(BATCH), "calls", batches),
         Figure::new(name("all calls"), between(&before, &after, is_call), "calls", all),

@@ -76,7 +76,7 @@ pub(in super::super) fn run(scale: Scale) -> Result<Vec<Figure>> {
     let last: Timestamp = log["by_operation"][BATCH]["last_at"].as_str().and_then(|at| at.parse().ok()).ok_or("no batch")?;
     let took = Duration::try_from(last.duration_since(began)).map_err(|error| error.to_string())?;
     let least = least(n as u64, GoogleQuotas::default().user_per_minute);
-    let name = |what: &str| format!("calendar, within quotas, {n} events: {what}");
+    let name = |what: &str| format!("calendar quota, {n}: {what}");
     let refused = sandbox.summary()["over_quota"].as_u64().ok_or("the double counts no refusals")?;
     let spent = self::units(&sandbox)? - units;
     Ok(vec![

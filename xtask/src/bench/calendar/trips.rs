@@ -65,8 +65,8 @@ mod tests {
         let titles: std::collections::BTreeSet<_> = (0..trips.n)
             .map(|i| {
                 let record = trips.record(i);
-                let date = record.value("date").and_then(Value::as_date).unwrap();
-                assert!(date > trips.today && date < last, "{date}");
+                let Some(Value::Date(date)) = record.value("date") else { panic!("a trip without a date") };
+                assert!(*date > trips.today && *date < last, "{date}");
                 record.text("title").unwrap().to_owned()
             })
             .collect();
