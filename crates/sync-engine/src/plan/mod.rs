@@ -16,7 +16,7 @@ pub use decide::{Asked, Decision, LocalSide, Policy, RemoteSide, Sides, decide, 
 pub(crate) use diff::same;
 pub use diff::{Difference, diff};
 pub use merge::{Merge, Settle, merge};
-pub use two_ways::{is_as_in_base, make_here};
+pub use two_ways::{is_as_in_base, make_here, says_the_same};
 
 use sync_core::{Hash, LocalId, Operation, OperationId, Record, ResourceName, Role, Verb};
 

@@ -98,14 +98,19 @@ fn both(policy: Policy<'_>, sides: Sides<'_>, record: &Record, link: Option<&Lin
     write(policy, sides, Verb::Update, reason, fields, merge, before_of(link, seen))
 }
 
-/// True when a remote record is as it was last agreed on: an echo of what we wrote, or a change of what we don't sync.
+/// True when a remote record is as it was last agreed on, to the version.
 pub fn is_as_in_base(policy: Policy<'_>, base: &Base, seen: &Remote) -> bool {
+    base.version == seen.version && says_the_same(policy, base, seen)
+}
+
+/// True when a remote record says what was last agreed on: an echo of what we wrote, or a change of what we don't sync.
+pub fn says_the_same(policy: Policy<'_>, base: &Base, seen: &Remote) -> bool {
     let face = base.remote.as_ref().unwrap_or(&base.local);
     let is_same = |field: &FieldName| {
         let theirs = seen.fields.value(field.as_str());
         theirs.is_none_or(Value::is_blank) || super::diff::same(theirs, face.value(field.as_str()))
     };
-    base.state == seen.state && base.version == seen.version && policy.fields.iter().all(is_same)
+    base.state == seen.state && policy.fields.iter().all(is_same)
 }
 
 /// It was deleted there.

@@ -108,15 +108,10 @@ enum Unlike {
 /// Our own writes come back in the feed: they are told by what they say.
 fn unlike_base(planner: &Planner<'_, '_>, link: &Link, remote: &Remote) -> Unlike {
     let Some(base) = link.base.as_ref().filter(|_| link.state == LinkState::Live) else { return Unlike::Content };
-    if plan::is_as_in_base(planner.policy(&planner.ask.rules), base, remote) {
-        return Unlike::Nothing;
-    }
-    let mut same_version = remote.clone();
-    same_version.version.clone_from(&base.version);
-    if plan::is_as_in_base(planner.policy(&planner.ask.rules), base, &same_version) {
-        Unlike::Version
-    } else {
-        Unlike::Content
+    match plan::says_the_same(planner.policy(&planner.ask.rules), base, remote) {
+        true if base.version == remote.version => Unlike::Nothing,
+        true => Unlike::Version,
+        false => Unlike::Content,
     }
 }
 
