@@ -1,10 +1,10 @@
 //! A dive shop and its captain's Google calendar, in memory and under virtual time.
 
-use std::{sync::Arc, time::Duration};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
-use jiff::{ToSpan as _, civil::Date, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
 use serde_json::{Map, Value as Json, json};
-use sync_core::{Clock as _, Collection, EffectGrants, Record, SyncRequest, SyncResult, Value};
+use sync_core::{Clock, Collection, EffectGrants, Record, SyncRequest, SyncResult, Value};
 use sync_engine::{Answer, EngineConfig, MemoryStore, Question, RunOptions, Store};
 use sync_sandbox::{CalendarSeed, Google, GoogleSeed, GoogleTokenSeed, InProcess, Sandbox, SandboxOptions};
 use sync_testkit::{FaultTransport, Shop, SimClock, sim::Rig};
@@ -40,12 +40,37 @@ pub struct Harbour {
     pub rig: Rig,
 }
 
+/// A clock that is wrong.
+#[derive(Debug)]
+struct Skewed {
+    clock: SimClock,
+    ahead: SignedDuration,
+}
+
+impl Clock for Skewed {
+    fn now(&self) -> Timestamp {
+        self.clock.now().saturating_add(self.ahead).unwrap_or(Timestamp::MAX)
+    }
+
+    fn sleep(&self, duration: Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        self.clock.sleep(duration)
+    }
+}
+
 impl Harbour {
     /// A world whose connection has these settings beside the calendar. Faults and ids go by the seed.
     ///
     /// # Panics
     /// When it can't be connected.
     pub fn new(settings: Json, seed: u64) -> Self {
+        Self::skewed(settings, seed, SignedDuration::ZERO)
+    }
+
+    /// The same, with a calendar whose clock is ahead of ours by so much.
+    ///
+    /// # Panics
+    /// When it can't be connected.
+    pub fn skewed(settings: Json, seed: u64, ahead: SignedDuration) -> Self {
         let clock = SimClock::skipping();
         let calendar = |id, name| CalendarSeed::new(id, name, CAPTAIN).with_zone(ZONE);
         let account = GoogleSeed::new(CAPTAIN)
@@ -53,7 +78,8 @@ impl Harbour {
             .with_calendar(calendar(SECOND, "Dory"))
             .with_token(GoogleTokenSeed::new(TOKEN, CAPTAIN));
         let time = Arc::new(clock.clone());
-        let sandbox = Sandbox::new(Google::new(account), SandboxOptions::default(), time.clone());
+        let theirs = Arc::new(Skewed { clock: clock.clone(), ahead });
+        let sandbox = Sandbox::new(Google::new(account), SandboxOptions::default(), theirs);
         let wire = FaultTransport::new(Arc::new(InProcess(sandbox.clone())), time.clone(), seed);
         let shop = Arc::new(Shop::with_feed());
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new(time));

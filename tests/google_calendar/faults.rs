@@ -88,6 +88,26 @@ fn an_event_that_changes_while_it_is_written_is_read_again_and_merged() {
 }
 
 #[test]
+fn a_clock_that_is_an_hour_off_harms_nothing() {
+    for minutes in [-60, 60] {
+        let harbour = Harbour::skewed(json!({}), 7, jiff::SignedDuration::from_mins(minutes));
+        for i in 0..20 {
+            harbour.put(&format!("t{i:03}"), harbour.trip(&format!("Trip {i}"), 1 + i));
+        }
+        let result = harbour.agree();
+        assert_eq!((result.success, result.synced), (true, 20), "{minutes}: {result:?}");
+        harbour.settle();
+        harbour.shift("Trip 3", 30);
+        harbour.edit("t004", "title", Value::text("Renamed"));
+        let result = harbour.sync();
+        assert_eq!((result.success, result.synced), (true, 2), "{minutes}: {result:?}");
+        assert_eq!(harbour.text("t003", "start_time").as_deref(), Some("09:30"), "{minutes}");
+        harbour.event("Renamed");
+        harbour.settle();
+    }
+}
+
+#[test]
 fn outages_and_noise_lose_nothing() {
     for (n, fault) in [
         Fault::status(http::StatusCode::SERVICE_UNAVAILABLE),

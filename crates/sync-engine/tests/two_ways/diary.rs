@@ -84,6 +84,8 @@ pub struct Diary {
     pub lose_answer: AtomicBool,
     pub expired: AtomicBool,
     pub hides: AtomicBool,
+    /// The feed shows everything twice, and the newest first.
+    pub repeats: AtomicBool,
     pub rules: Mutex<Rules>,
 }
 
@@ -100,6 +102,7 @@ impl Diary {
             lose_answer: AtomicBool::new(false),
             expired: AtomicBool::new(false),
             hides: AtomicBool::new(false),
+            repeats: AtomicBool::new(false),
             rules: Mutex::new(rules),
         }
     }
@@ -265,7 +268,7 @@ impl SyncHandler for Diary {
         };
         let is_full = from == 0;
         let entries = self.entries.lock().unwrap();
-        let changes = entries
+        let mut changes: Vec<sync_core::Change> = entries
             .iter()
             .filter(|(_, entry)| entry.changed > from && !(is_full && (entry.gone || self.hides.load(Ordering::Relaxed))))
             .map(|(id, entry)| match entry.gone {
@@ -273,6 +276,9 @@ impl SyncHandler for Diary {
                 false => sync_core::Change::Upsert(Box::new(self.remote(id, entry))),
             })
             .collect();
+        if self.repeats.load(Ordering::Relaxed) {
+            changes = changes.iter().rev().chain(&changes).cloned().collect();
+        }
         let complete = if is_full { sync_core::Complete::Full } else { sync_core::Complete::Delta };
         Ok(Page::new(changes, Next::Done(self.tick.load(Ordering::Relaxed).max(1).to_string().into()), complete))
     }

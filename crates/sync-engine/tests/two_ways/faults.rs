@@ -98,6 +98,24 @@ async fn a_full_pass_that_shows_less_than_there_is_deletes_nothing() {
 }
 
 #[tokio::test]
+async fn what_a_feed_shows_twice_and_out_of_order_is_taken_once() {
+    let (world, id) = World::agreed().await;
+    world.rules(|rules| rules.on_remote_new = OnRemoteNew::Create);
+    world.desk.put("night", &[("title", "Night"), ("date", "2027-05-02")]);
+    world.sync().await;
+    let night = world.diary.id_of("Night");
+    world.diary.repeats.store(true, Ordering::Relaxed);
+    world.diary.edit(&id, "start", "10:00");
+    world.diary.put("charter", &[("title", "Charter"), ("date", "2027-05-03")]);
+    world.diary.delete(&night);
+    let result = world.sync().await;
+    assert_eq!((result.success, result.synced, of(&result, "question")), (true, 2, 1), "{result:?}");
+    assert_eq!(world.desk.text("reef", "start").as_deref(), Some("10:00"));
+    assert_eq!(world.desk.ids(), ["made-3", "night", "reef"]);
+    world.settle().await;
+}
+
+#[tokio::test]
 async fn a_copy_with_our_marker_is_foreign() {
     let (world, id) = World::agreed().await;
     world.rules(|rules| rules.on_remote_new = OnRemoteNew::Create);
