@@ -12,15 +12,15 @@ use crate::{
     run as command,
 };
 
+/// The provider that the example uses.
+const PROVIDER: &str = "mailchimp";
 /// The example of `sync-dispatch` that stands for a host.
 const EXAMPLE: &str = "embed";
 
 pub(super) fn run(_: Scale) -> Result<Vec<Figure>> {
     let members = members()?;
     let dispatch = members.iter().find(|member| member.name == "sync-dispatch").ok_or("there is no crate sync-dispatch")?;
-    let is_provider = |feature: &str| members.iter().any(|member| member.name == format!("provider-{feature}"));
-    let one =
-        dispatch.usable_features().find(|feature| is_provider(feature)).ok_or("sync-dispatch has no provider feature")?;
+    let one = PROVIDER;
     let all: Vec<&str> = dispatch.usable_features().collect();
 
     let mut figures = Vec::new();
