@@ -3,13 +3,14 @@
 mod captain;
 mod folder;
 mod other_side;
+mod stage;
 
 use std::{sync::Arc, time::Instant};
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use sync_core::{Collection, Error, ErrorKind, PlanHash, Result, Scope, Stop, SyncRequest, SyncResult};
-use sync_dispatch::{Configured, ConnectOptions, RunOptions, endpoint_answer, http::system_clock};
+use sync_core::{Collection, Error, ErrorKind, Result, Scope, Stop, SyncResult};
+use sync_dispatch::{Configured, ConnectOptions, http::system_clock};
 use sync_sandbox::{Mailchimp, Sandbox, SandboxOptions, serve};
 use tokio::sync::watch;
 
@@ -30,6 +31,7 @@ use crate::{
 use captain::Captain;
 use folder::Folder;
 use other_side::Seen;
+use stage::Stage;
 
 /// The integration that is shown.
 const INTEGRATION: &str = "mailchimp";
@@ -104,6 +106,7 @@ impl Demo<'_> {
         let started = Instant::now();
         let out = self.app.out;
         let scope = Scope::new(self.shop.organization.clone(), INTEGRATION);
+        let stage = Stage { app: self.app, bench: self.bench, scope: scope.clone() };
 
         out.say(format!(
             "{} keeps its customers in a table of its own; its marketer keeps an audience in Mailchimp.\n",
@@ -128,26 +131,25 @@ impl Demo<'_> {
             thousands(before.archived)
         ));
 
-        let plan = self.run(&scope, true, None).await;
+        let plan = stage.run(true, None).await;
         out.say("3. The plan, before anything is sent:");
         sync::tell(out, &plan);
         let hash = plan.details.as_ref().and_then(|details| details.plan_hash.clone());
 
-        let first_sync = self.run(&scope, false, hash).await;
+        let first_sync = stage.run(false, hash).await;
         out.say("4. The first sync, with that plan approved:");
-        self.tell(&scope, &first_sync);
+        stage.tell(&first_sync);
 
         let next = self.shop.next_day();
         let n_next = next.len() as u64;
         let rows = next.into_iter().map(crate::shop::Customer::into_row).collect();
         self.bench.records.upsert(&scope.organization, &Collection::CUSTOMERS, rows).await?;
-        let next_day = self.run(&scope, false, None).await;
+        let next_day = stage.run(false, None).await;
         out.say(format!("5. The next day {} changed or came; only they go:", count(n_next, "customer", "customers")));
-        self.tell(&scope, &next_day);
+        stage.tell(&next_day);
 
-        let again = self.run(&scope, false, None).await;
-        let capabilities = self.bench.dispatcher.capabilities(INTEGRATION);
-        let again_message = endpoint_answer(&capabilities, &again).message.unwrap_or_default();
+        let again = stage.run(false, None).await;
+        let again_message = stage.message(&again).unwrap_or_default();
         out.say(format!("6. And once more: {again_message}\n"));
         for line in again.errors.iter().flatten() {
             out.note(format!("  {line}"));
@@ -213,28 +215,6 @@ impl Demo<'_> {
                 self.shop.required_merge_field(): "language",
             },
         })
-    }
-
-    async fn run(&self, scope: &Scope, dry_run: bool, approve: Option<PlanHash>) -> SyncResult {
-        let bar = Arc::new(Bar::new(self.app.out));
-        let mut request = SyncRequest::new(scope.organization.clone(), scope.integration.clone());
-        request.dry_run = dry_run;
-        let options = RunOptions::new().approve(approve).progress(Arc::clone(&bar) as _).owner(sync::owner());
-        let result = self.bench.dispatcher.dispatch_with(request, options).await;
-        bar.finish();
-        result
-    }
-
-    fn tell(&self, scope: &Scope, result: &SyncResult) {
-        let out = self.app.out;
-        let capabilities = self.bench.dispatcher.capabilities(scope.integration.as_str());
-        if let Some(message) = endpoint_answer(&capabilities, result).message {
-            out.say(format!("  {message}"));
-        }
-        sync::tell(out, result);
-        for line in result.errors.iter().flatten() {
-            out.note(format!("  {line}"));
-        }
     }
 }
 

@@ -7,20 +7,22 @@ use jiff::{Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
 use serde::Serialize;
 use serde_json::{Value, json};
 use sync_core::{
-    Collection, Error, ErrorKind, LocalId, Marker, PlanHash, Random as _, Record, Result, Scope, SyncRequest, SyncResult,
-    TransportLimits,
+    Collection, Error, ErrorKind, LocalId, Marker, Random as _, Record, Result, Scope, SyncResult, TransportLimits,
     model::{Event, Model as _},
 };
 use sync_dispatch::{
-    ConnectOptions, RunOptions, endpoint_answer,
+    ConnectOptions,
     http::{system_clock, system_random},
 };
 use sync_sandbox::{CalendarSeed, ConsentSeed, Google, GoogleClientSeed, GoogleSeed, Sandbox, SandboxOptions};
 
-use super::super::{sandbox::google, sync};
+use super::{
+    super::{sandbox::google, sync},
+    stage::Stage,
+};
 use crate::{
     app::{App, Workbench},
-    output::{Bar, Output, count},
+    output::{Output, count},
     shop::{Outing, Shop},
 };
 
@@ -89,6 +91,7 @@ impl Captain<'_> {
     pub(super) async fn show(&self) -> Result<Shown> {
         let out = self.app.out;
         let scope = Scope::new(self.shop.organization.clone(), INTEGRATION);
+        let stage = Stage { app: self.app, bench: self.bench, scope: scope.clone() };
         let (trips, sessions) = (self.shop.trips(today()), self.shop.sessions(today()));
         out.say(format!(
             "\nIts captain lives by a Google calendar. The shop has {} and {}.\n",
@@ -103,28 +106,27 @@ impl Captain<'_> {
 
         self.sign_in(&scope).await?;
         out.say("7. Signed in at Google (authorization code with PKCE), and chose the calendar, both ways.");
-        let plan = self.run(&scope, true, None).await;
+        let plan = stage.run(true, None).await;
         out.say("8. The plan:");
         sync::tell(out, &plan);
         let hash = plan.details.as_ref().and_then(|details| details.plan_hash.clone());
-        let first_sync = self.run(&scope, false, hash).await;
+        let first_sync = stage.run(false, hash).await;
         out.say("9. The first sync, with that plan approved:");
-        self.tell(&scope, &first_sync);
+        stage.tell(&first_sync);
 
         let lines = self.both_sides_go_on(&scope, &cast).await?;
         out.say("10. The next day:");
         lines.iter().for_each(|line| out.say(format!("  {line}")));
-        let next_day = self.run(&scope, false, None).await;
-        self.tell(&scope, &next_day);
+        let next_day = stage.run(false, None).await;
+        stage.tell(&next_day);
 
         let questions = self.answer(&scope, out).await?;
-        let answered = self.run(&scope, false, None).await;
+        let answered = stage.run(false, None).await;
         out.say("12. With these answers:");
-        self.tell(&scope, &answered);
+        stage.tell(&answered);
 
-        let again = self.run(&scope, false, None).await;
-        let capabilities = self.bench.dispatcher.capabilities(INTEGRATION);
-        let again_message = endpoint_answer(&capabilities, &again).message.unwrap_or_default();
+        let again = stage.run(false, None).await;
+        let again_message = stage.message(&again).unwrap_or_default();
         out.say(format!("13. And once more: {again_message}\n"));
         let story = self.story();
         story.iter().for_each(|line| out.say(line));
@@ -221,28 +223,6 @@ impl Captain<'_> {
             told.push((question.prompt, label));
         }
         Ok(told)
-    }
-
-    async fn run(&self, scope: &Scope, dry_run: bool, approve: Option<PlanHash>) -> SyncResult {
-        let bar = Arc::new(Bar::new(self.app.out));
-        let mut request = SyncRequest::new(scope.organization.clone(), scope.integration.clone());
-        request.dry_run = dry_run;
-        let options = RunOptions::new().approve(approve).progress(Arc::clone(&bar) as _).owner(sync::owner());
-        let result = self.bench.dispatcher.dispatch_with(request, options).await;
-        bar.finish();
-        result
-    }
-
-    fn tell(&self, scope: &Scope, result: &SyncResult) {
-        let out = self.app.out;
-        let capabilities = self.bench.dispatcher.capabilities(scope.integration.as_str());
-        if let Some(message) = endpoint_answer(&capabilities, result).message {
-            out.say(format!("  {message}"));
-        }
-        sync::tell(out, result);
-        for line in result.errors.iter().flatten() {
-            out.note(format!("  {line}"));
-        }
     }
 
     /// What became of the other side, counted there.
