@@ -12,7 +12,7 @@ pub use engine::{Engine, RunInput};
 pub use options::{Breaker, EngineConfig, PlanFilter, Progress, ProgressEvent, RunOptions};
 pub use store::{
     Acquired, Answer, AnswerOption, Base, CallRow, Change, ChannelRow, ConnectionRow, ConnectionStatus, Erased, Item,
-    ItemCount, Lease, LeaseInfo, Link, LinkCount, LinkHead, LinkState, MemoryStore, Moved, OutcomeRow, PartRow, PartState,
-    PlannedOp, PlannedPart, PlannedRow, Pruned, PushChannels, Question, ReadyPart, Retention, RunRow, RunState, Seen,
-    StandingGrant, Store, StoredCursor, Suppression, plan_hash,
+    ItemCount, Lease, LeaseInfo, Link, LinkCount, LinkHead, LinkState, Mark, MemoryStore, Moved, OutcomeRow, PartRow,
+    PartState, PlannedOp, PlannedPart, PlannedRow, Pruned, PushChannels, Question, ReadyPart, Retention, RunRow, RunState,
+    Seen, StandingGrant, Store, StoredCursor, Suppression, plan_hash,
 };

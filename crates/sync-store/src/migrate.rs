@@ -6,12 +6,13 @@ use sync_core::{Error, ErrorKind, Result};
 use crate::{error::database, sqlite::sql::now_ms};
 
 /// All migrations in order; the version of a database is how many of them it has seen. Never edit one that was released.
-const MIGRATIONS: [&str; 5] = [
+const MIGRATIONS: [&str; 6] = [
     include_str!("migrations/0001_store.sql"),
     include_str!("migrations/0002_records.sql"),
     include_str!("migrations/0003_seen.sql"),
     include_str!("migrations/0004_plan.sql"),
     include_str!("migrations/0005_sign_ins.sql"),
+    include_str!("migrations/0006_as_agreed.sql"),
 ];
 
 /// The schema that this build writes.

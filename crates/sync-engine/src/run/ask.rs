@@ -1,6 +1,11 @@
 //! What a request asks for, checked against the descriptor.
 
-use sync_core::{Collection, Descriptor, Direction, FieldSet, ItemRef, Kind, Resource, Rules, SyncHandler, SyncRequest};
+use sync_core::{
+    Collection, Descriptor, Direction, FieldSet, ItemRef, Kind, LocalVerb, Resource, Rules, SyncHandler, SyncRequest,
+};
+
+use super::session::Session;
+use crate::plan::Policy;
 
 /// A request, checked.
 #[derive(Debug)]
@@ -33,6 +38,15 @@ impl ResourceAsk {
     /// True when the provider's side counts too: its feed is read, whatever this run may write.
     pub(crate) fn is_two_way(&self) -> bool {
         self.rules.direction != Direction::Push || self.is_audit
+    }
+
+    /// What records of this resource are decided by in this run, under these rules.
+    pub(crate) fn policy<'p>(&'p self, s: &Session<'_>, rules: &'p Rules) -> Policy<'p> {
+        let can_create_here = self.resource.pullable
+            && s.engine.records.writing().is_some_and(|records| records.can(&self.collection, LocalVerb::Create));
+        // An audit compares whatever either side could be given.
+        let direction = if self.is_audit { rules.direction } else { self.direction };
+        Policy { resource: self.resource, rules, fields: &self.fields, direction, can_create_here }
     }
 
     /// True when the request allows less than the connection: what differs on the other side is left for the next run, so

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures_util::future;
 use jiff::Timestamp;
 use sync_core::{
     Change as RemoteChange, Complete, ConsentFact, ConsentState, ContainerId, Cursor, ErrorKind, Feed, Find, FindBy, Found,
@@ -10,7 +11,7 @@ use sync_core::{
 
 use super::{ask::ResourceAsk, halt::Halt, session::Session};
 use crate::{
-    Change, Link, LinkState, ProgressEvent, Seen, StoredCursor, Suppression,
+    Change, Link, LinkState, Mark, ProgressEvent, Seen, StoredCursor, Suppression,
     store::{remote_stream, usable},
 };
 
@@ -138,6 +139,7 @@ async fn read_feed(
     let mut page_token = None;
     let mut is_full = cursor.is_none();
     let mut n_restarts = 0;
+    let mut ahead = None;
     loop {
         s.check_cancel()?;
         s.keep_lease().await?;
@@ -146,7 +148,12 @@ async fn read_feed(
             (None, Some(cursor)) => From::Cursor(cursor),
             (None, None) => From::Start,
         };
-        let page = match s.input.handler.pull(&s.context(), Pull::new(feed, container, from)).await {
+        let cx = s.context();
+        let pulled = match ahead.take() {
+            Some(pulled) => pulled,
+            None => s.input.handler.pull(&cx, Pull::new(feed, container, from)).await,
+        };
+        let page = match pulled {
             Ok(page) => page,
             // The cursor is too old: a full pass finds what it would have told. Once, or a provider could keep us busy.
             Err(error) if error.kind() == ErrorKind::CursorExpired && n_restarts == 0 => {
@@ -162,19 +169,27 @@ async fn read_feed(
         };
         is_full |= page.complete == Complete::Full;
         observed.n_records += page.changes.len() as u64;
-        take_page(s, feed, container, page.changes, is_full, observed).await?;
-        s.progress(ProgressEvent::Observed { records: observed.n_records });
+        let n_records = observed.n_records;
+        let taking = take_page(s, feed, container, page.changes, is_full, observed);
         match page.next {
             Next::More(token) => {
                 if page_token.as_ref() == Some(&token) {
+                    taking.await?;
                     return Err(s.halt(
                         sync_core::Error::new(ErrorKind::BadAnswer, "a listing names the same next page again")
                             .with_context("feed", feed.name),
                     ));
                 }
-                page_token = Some(token);
+                // The next page comes in while this one is taken.
+                let next = s.input.handler.pull(&cx, Pull::new(feed, container, From::Page(&token)));
+                let (taken, next) = future::join(taking, next).await;
+                taken?;
+                s.progress(ProgressEvent::Observed { records: n_records });
+                (ahead, page_token) = (Some(next), Some(token));
             }
             Next::Done(cursor) => {
+                taking.await?;
+                s.progress(ProgressEvent::Observed { records: n_records });
                 let at = s.now();
                 let covered = || s.ask.resources.iter().filter(|ask| feed.covers.contains(&ask.resource.name));
                 // A feed over several resources moves on only when all that it told is taken: those that were not asked
@@ -221,32 +236,39 @@ async fn take_page(
     for (idx, remotes) in by_resource {
         let Some(ask) = s.ask.resources.get(idx) else { continue };
         let ids: Vec<RemoteId> = remotes.iter().map(|remote| remote.id.clone()).collect();
-        // Where everything is kept anyway and nothing tells of consent, planning looks the links up: once is enough.
         let is_kept = is_full || ask.is_two_way();
-        let links = match is_kept && ask.resource.consent.is_none() {
+        // Where all of it is kept and nothing tells of consent, links are no matter here.
+        let links = match is_full && ask.resource.consent.is_none() && !ask.is_two_way() {
             true => vec![None; remotes.len()],
-            false => links_at(s, ask, container, &ids).await?,
+            false => links_at(s, ask, container.filter(|_| !ask.is_two_way()), &ids).await?,
         };
         let writes = consent_changes(s, ask.resource, container, &remotes, &links).await?;
         let mut seen = Vec::new();
+        let mut as_agreed: BTreeMap<Option<ContainerId>, Vec<RemoteId>> = BTreeMap::new();
         for (remote, link) in remotes.into_iter().zip(links) {
-            // Linked and not a full pass: what is needed of it was taken above.
-            if is_kept || link.is_none() {
+            let is_linked = link.is_some();
+            // Nothing follows from it but that it is there.
+            if ask.is_two_way() && link.is_some_and(|link| super::remote::is_as_agreed(s, ask, &link, &remote)) {
+                as_agreed.entry(remote.container).or_default().push(remote.id);
+            } else if is_kept || !is_linked {
                 seen.push(Seen { key: match_key(ask, &remote), remote });
             }
         }
         observed.has_seen |= !seen.is_empty();
-        s.engine.store.append_seen(&s.lease(), &s.run, seen).await.map_err(|error| s.halt(error))?;
+        let (store, lease) = (&s.engine.store, s.lease());
+        store.append_seen(&lease, &s.run, seen).await.map_err(|error| s.halt(error))?;
+        for (place, ids) in as_agreed {
+            let marked = store.append_marks(&lease, &s.run, &ask.resource.name, place.as_ref(), &ids, Mark::AsAgreed);
+            marked.await.map_err(|error| s.halt(error))?;
+        }
         s.commit(writes).await?;
     }
     if !gone.is_empty() {
         for ask in s.ask.resources.iter().filter(|ask| feed.covers.contains(&ask.resource.name)) {
             if ask.is_two_way() {
-                let store = &s.engine.store;
-                store
-                    .append_gone(&s.lease(), &s.run, &ask.resource.name, container, &gone)
-                    .await
-                    .map_err(|error| s.halt(error))?;
+                let (store, lease) = (&s.engine.store, s.lease());
+                let marked = store.append_marks(&lease, &s.run, &ask.resource.name, container, &gone, Mark::Gone);
+                marked.await.map_err(|error| s.halt(error))?;
             } else {
                 confirm_gone(s, ask, container, &gone).await?;
             }

@@ -81,7 +81,7 @@ pub(crate) async fn take_seen(s: &Session<'_>, planner: &mut Planner<'_, '_>, re
                 continue;
             };
             match link.state {
-                LinkState::Live | LinkState::Gone => match unlike_base(planner, &link, &remote) {
+                LinkState::Live | LinkState::Gone => match unlike_base(s, ask, &link, &remote) {
                     Unlike::Content => changed.push((link.local.clone(), remote)),
                     Unlike::Version => versions.extend(at_version(link, &remote)),
                     Unlike::Nothing => {}
@@ -105,10 +105,16 @@ enum Unlike {
     Content,
 }
 
+/// True when a remote record is where and as its link's base has it: nothing follows from it.
+pub(crate) fn is_as_agreed(s: &Session<'_>, ask: &ResourceAsk, link: &Link, remote: &Remote) -> bool {
+    (remote.container.is_none() || link.container == remote.container)
+        && matches!(unlike_base(s, ask, link, remote), Unlike::Nothing)
+}
+
 /// Our own writes come back in the feed: they are told by what they say.
-fn unlike_base(planner: &Planner<'_, '_>, link: &Link, remote: &Remote) -> Unlike {
+fn unlike_base(s: &Session<'_>, ask: &ResourceAsk, link: &Link, remote: &Remote) -> Unlike {
     let Some(base) = link.base.as_ref().filter(|_| link.state == LinkState::Live) else { return Unlike::Content };
-    match plan::says_the_same(planner.policy(&planner.ask.rules), base, remote) {
+    match plan::says_the_same(ask.policy(s, &ask.rules), base, remote) {
         true if base.version == remote.version => Unlike::Nothing,
         true => Unlike::Version,
         false => Unlike::Content,
@@ -267,7 +273,7 @@ async fn confirm(s: &Session<'_>, planner: &mut Planner<'_, '_>, links: Vec<Link
             for ((link, found), local) in chunk.iter().zip(found).zip(locals) {
                 match found {
                     Found::Absent | Found::Gone => sides.push((local, RemoteSide::Gone)),
-                    Found::One(remote) if !matches!(unlike_base(planner, link, &remote), Unlike::Nothing) => {
+                    Found::One(remote) if !matches!(unlike_base(s, ask, link, &remote), Unlike::Nothing) => {
                         still_there.push((local.id, *remote));
                     }
                     _ => {}

@@ -20,8 +20,8 @@ pub use channels::{ChannelRow, Moved, PushChannels};
 pub use memory::MemoryStore;
 pub use rows::{
     Acquired, Answer, AnswerOption, Base, CallRow, Change, ConnectionRow, ConnectionStatus, Erased, Item, ItemCount, Lease,
-    LeaseInfo, Link, LinkCount, LinkHead, LinkState, OutcomeRow, PartRow, PartState, PlannedOp, PlannedPart, PlannedRow,
-    Pruned, Question, ReadyPart, Retention, RunRow, RunState, Seen, StandingGrant, StoredCursor, Suppression,
+    LeaseInfo, Link, LinkCount, LinkHead, LinkState, Mark, OutcomeRow, PartRow, PartState, PlannedOp, PlannedPart,
+    PlannedRow, Pruned, Question, ReadyPart, Retention, RunRow, RunState, Seen, StandingGrant, StoredCursor, Suppression,
 };
 
 /// Where a run remembers. Implemented by [`crate::MemoryStore`] and by `sync-store`; one suite in `sync-testkit` asks all
@@ -72,14 +72,15 @@ pub trait Store: Grants + Counters + SignIns + PushChannels + fmt::Debug + Send 
     /// that it is gone. Needs the lease.
     async fn append_seen(&self, lease: &Lease, run: &RunId, rows: Vec<Seen>) -> Result<()>;
 
-    /// Marks remote ids of a container as told gone by a feed; what the scratch held of them goes. Needs the lease.
-    async fn append_gone(
+    /// Notes what a feed tells of remote records without keeping them; what the scratch held of them goes. Needs the lease.
+    async fn append_marks(
         &self,
         lease: &Lease,
         run: &RunId,
         resource: &ResourceName,
         container: Option<&ContainerId>,
         ids: &[RemoteId],
+        mark: Mark,
     ) -> Result<()>;
 
     /// Adds operations to the run's plan. Sequence numbers are the caller's and rise. Needs the lease.
@@ -178,8 +179,8 @@ pub trait Store: Grants + Counters + SignIns + PushChannels + fmt::Debug + Send 
         limit: usize,
     ) -> Result<Vec<Remote>>;
 
-    /// Live links in a container whose remote record the run's scratch doesn't hold there, in order of local id, after an
-    /// id: the candidates for deletion of a full pass. A page may exceed `limit` by further roles of its last record.
+    /// Live links in a container whose remote record no feed showed there in this run, in order of local id, after an id:
+    /// the candidates for deletion of a full pass. A page may exceed `limit` by further roles of its last record.
     async fn unseen_links(
         &self,
         scope: &Scope,

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sqlx::sqlite::SqliteRow;
 use sync_core::{ContainerId, Remote, RemoteId, ResourceName, Result, RunId, Scope};
-use sync_engine::{Lease, Seen};
+use sync_engine::{Lease, Mark, Seen};
 
 use super::{
     MAX_SEQ, SqliteStore, number_run,
@@ -13,6 +13,9 @@ use super::{
     sql::{Columns, Insert, Values, from_json, in_order, list, run_id, short_hash, short_hashes, to_int, to_json},
 };
 use crate::error::database;
+
+/// The body of a record that is there and of which nothing is kept; no body at all: it is gone.
+const AS_AGREED: &str = "";
 
 /// Later rows replace earlier ones of the same record in the same container, whatever they say.
 const PUT: Insert = Insert {
@@ -32,7 +35,7 @@ const BY_KEY: &str = concat!(
 const BY_REMOTE: &str = concat!(
     "select remote_id, body from seen n where run_id = ",
     run_id!(),
-    " and resource = $4 and remote_id in (select value from json_each($6)) and container = $5 and body is not null"
+    " and resource = $4 and remote_id in (select value from json_each($6)) and container = $5 and body <> ''"
 );
 
 const GONE: &str = concat!(
@@ -76,19 +79,24 @@ impl SqliteStore {
         tx.commit().await.map_err(database)
     }
 
-    pub(super) async fn add_gone(
+    pub(super) async fn add_marks(
         &self,
         lease: &Lease,
         run: &RunId,
         (resource, container): (&ResourceName, Option<&ContainerId>),
         ids: &[RemoteId],
+        mark: Mark,
     ) -> Result<()> {
+        let body = match mark {
+            Mark::Gone => None,
+            Mark::AsAgreed => Some(AS_AGREED),
+        };
         let mut tx = self.begin_leased(lease).await?;
         let number = number_run(&mut tx, &lease.scope, run).await?;
         let ids: Vec<&RemoteId> = ids.iter().collect::<BTreeSet<_>>().into_iter().collect();
         let bind = |id: &&RemoteId, values: &mut Values| {
             values.int(number).text(resource.as_str()).text(id.as_str()).text(of_container(container));
-            values.opt_text(None::<&str>).opt_int(None).opt_text(None::<&str>);
+            values.opt_text(None::<&str>).opt_int(None).opt_text(body);
             Ok(())
         };
         PUT.rows(&mut tx, &ids, bind).await?;
@@ -180,10 +188,10 @@ impl SqliteStore {
         const PAGE: &str = concat!(
             "with page as (select resource, remote_id from seen where run_id = ",
             run_id!(),
-            " and body is not null and (resource, remote_id) > ($4, $5) order by resource, remote_id limit $6) ",
+            " and body <> '' and (resource, remote_id) > ($4, $5) order by resource, remote_id limit $6) ",
             "select body from seen where run_id = ",
             run_id!(),
-            " and body is not null and (resource, remote_id) in (select resource, remote_id from page) ",
+            " and body <> '' and (resource, remote_id) in (select resource, remote_id from page) ",
             "order by resource, remote_id, container"
         );
         let (resource, id) = after.map_or(("", ""), |(resource, id)| (resource.as_str(), id.as_str()));

@@ -10,7 +10,7 @@ use sync_core::{
 };
 use sync_engine::{
     Acquired, Answer, CallRow, Change, ConnectionRow, Erased, Item, ItemCount, Lease, LeaseInfo, Link, LinkCount, LinkHead,
-    OutcomeRow, PlannedOp, PlannedRow, Pruned, Question, ReadyPart, Retention, RunRow, Seen, Store, StoredCursor,
+    Mark, OutcomeRow, PlannedOp, PlannedRow, Pruned, Question, ReadyPart, Retention, RunRow, Seen, Store, StoredCursor,
     Suppression,
 };
 
@@ -105,15 +105,16 @@ impl Store for CrashStore {
         self.crash.around("store.append_seen", self.inner.append_seen(lease, run, rows)).await
     }
 
-    async fn append_gone(
+    async fn append_marks(
         &self,
         lease: &Lease,
         run: &RunId,
         resource: &ResourceName,
         container: Option<&ContainerId>,
         ids: &[RemoteId],
+        mark: Mark,
     ) -> Result<()> {
-        self.crash.around("store.append_gone", self.inner.append_gone(lease, run, resource, container, ids)).await
+        self.crash.around("store.append_marks", self.inner.append_marks(lease, run, resource, container, ids, mark)).await
     }
 
     async fn append_plan(&self, lease: &Lease, run: &RunId, operations: Vec<PlannedOp>) -> Result<()> {

@@ -3,7 +3,7 @@
 use jiff::SignedDuration;
 use sync_core::{LocalId, OutcomeKind, RunId, SyncResult};
 use sync_engine::{
-    Change, Erased, Item, Link, OutcomeRow, PartState, Pruned, Retention, RunRow, RunState, StoredCursor, Suppression,
+    Change, Erased, Item, Link, Mark, OutcomeRow, PartState, Pruned, Retention, RunRow, RunState, StoredCursor, Suppression,
 };
 
 use super::{StoreHarness, commit, leased, make::*};
@@ -82,7 +82,7 @@ pub(super) async fn what_is_old_is_pruned(harness: &impl StoreHarness) {
         let plan = (1..=3).map(|seq| planned(seq, &seq.to_string(), vec![part(0, "g", 1), part(0, "g", 1)]));
         store.append_plan(&lease, run, plan.collect()).await.must("append");
         store.append_seen(&lease, run, vec![seen("r1", "a")]).await.must("append");
-        store.append_gone(&lease, run, &CONTACTS, None, &ids(&["r2"])).await.must("append");
+        store.append_marks(&lease, run, &CONTACTS, None, &ids(&["r2"]), Mark::Gone).await.must("append");
     }
     commit(&*store, &lease, vec![Change::OpenCall(call("call", &[(2, 1)], 0))]).await;
     store.facts_taken(&SCOPE(), &texts(&["f1"])).await.must("take");

@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 use sync_core::{ErrorKind, Scope};
-use sync_engine::{Acquired, Change};
+use sync_engine::{Acquired, Change, Mark};
 
 use super::{StoreHarness, leased, make::*, refused};
 
@@ -71,7 +71,7 @@ pub(super) async fn every_write_of_a_run_needs_its_lease(harness: &impl StoreHar
     store.append_plan(&held, &RUN, vec![planned(1, "1", vec![part(0, "g", 1)])]).await.must("append");
     store.release(&held).await.must("release");
     refused(store.append_seen(&held, &RUN, vec![seen("r2", "a")]).await, ErrorKind::LeaseLost);
-    refused(store.append_gone(&held, &RUN, &CONTACTS, None, &ids(&["r1"])).await, ErrorKind::LeaseLost);
+    refused(store.append_marks(&held, &RUN, &CONTACTS, None, &ids(&["r1"]), Mark::Gone).await, ErrorKind::LeaseLost);
     refused(store.append_plan(&held, &RUN, vec![planned(2, "2", vec![])]).await, ErrorKind::LeaseLost);
     refused(store.clear_scratch(&held, &RUN, true).await, ErrorKind::LeaseLost);
     refused(store.commit(&held, vec![Change::Run(Box::new(run("run-1", 0)))]).await, ErrorKind::LeaseLost);

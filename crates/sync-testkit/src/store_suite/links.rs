@@ -1,7 +1,7 @@
 //! Links.
 
 use sync_core::{ErrorKind, LocalId, OutcomeKind, RemoteId, Role, RunId, Scope, code};
-use sync_engine::{Change, Link, LinkState, Store};
+use sync_engine::{Change, Link, LinkState, Mark, Store};
 
 use super::{StoreHarness, commit, leased, make::*, refused};
 
@@ -223,7 +223,7 @@ pub(super) async fn other_tenants_are_never_seen(harness: &impl StoreHarness) {
     };
     commit(&*store, &ours, changes()).await;
     store.append_seen(&ours, &RUN, vec![seen("r1", "a")]).await.must("append");
-    store.append_gone(&ours, &RUN, &CONTACTS, None, &ids(&["r9"])).await.must("append");
+    store.append_marks(&ours, &RUN, &CONTACTS, None, &ids(&["r9"]), Mark::Gone).await.must("append");
     store.append_plan(&ours, &RUN, vec![planned(1, "1", vec![part(0, "g", 1)])]).await.must("append");
     for theirs in [Scope::new("other", "mailchimp"), Scope::new("blue-manta", "xero")] {
         let s = &theirs;

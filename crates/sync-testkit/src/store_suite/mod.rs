@@ -56,6 +56,7 @@ pub async fn store_suite<H: StoreHarness>(fresh: impl Fn() -> H, n_seeds: u64) {
             an_open_call_marks_its_parts_until_it_is_closed, twins_and_repeats_are_found, scratch_is_cleared_apart,
             calls_are_counted_by_group;
         seen: records_are_seen_by_their_ids, what_is_gone_and_what_is_seen_replace_each_other,
+            what_is_as_agreed_is_there_and_shows_nothing,
             gone_records_come_in_pages, a_record_is_seen_in_each_of_its_containers;
         waiting: items_are_due_by_time_or_grant, failures_are_retried, an_answer_makes_its_items_due,
             a_question_keeps_its_answer, a_suppression_only_moves_on, facts_wait_until_they_are_taken;

@@ -8,8 +8,8 @@ use sync_core::{
     RunId, Scope, Verb, code,
 };
 use sync_engine::{
-    Change, Item, Lease, Link, LinkState, PartRow, PartState, PlannedOp, PlannedPart, Question, Retention, Seen, Store,
-    StoredCursor, Suppression,
+    Change, Item, Lease, Link, LinkState, Mark, PartRow, PartState, PlannedOp, PlannedPart, Question, Retention, Seen,
+    Store, StoredCursor, Suppression,
 };
 
 use super::{StoreHarness, make::*, memory, random_reads::compare};
@@ -44,8 +44,9 @@ pub(super) async fn same_answers(harness: &impl StoreHarness, seed: u64) {
             2 => {
                 let (run, resource, container) = (random.run(), random.resource(), random.container());
                 let ids: Vec<RemoteId> = (0..random.0.below(4)).map(|_| random.remote()).collect();
-                let expected = reference.append_gone(ours, &run, &resource, container.as_ref(), &ids).await;
-                (kind(expected), kind(subject.append_gone(theirs, &run, &resource, container.as_ref(), &ids).await))
+                let mark = if random.0.below(2) == 0 { Mark::Gone } else { Mark::AsAgreed };
+                let expected = reference.append_marks(ours, &run, &resource, container.as_ref(), &ids, mark).await;
+                (kind(expected), kind(subject.append_marks(theirs, &run, &resource, container.as_ref(), &ids, mark).await))
             }
             3 => aside(&random, &*reference, &*subject, (ours, theirs), &place).await,
             _ => {

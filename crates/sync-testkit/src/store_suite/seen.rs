@@ -1,7 +1,7 @@
 //! What feeds showed, and what they told gone.
 
 use sync_core::{ContainerId, Remote, RemoteId, ResourceName, RunId};
-use sync_engine::{Change, Seen, Store};
+use sync_engine::{Change, Mark, Seen, Store};
 
 use super::{StoreHarness, commit, leased, make::*};
 
@@ -13,9 +13,9 @@ async fn by_remote(store: &dyn Store, container: Option<&ContainerId>, of: &[&st
     store.seen_by_remote(&SCOPE(), &RUN, &CONTACTS, container, &ids(of)).await.must("seen")
 }
 
-type Mark = (RemoteId, Option<ContainerId>);
+type Place = (RemoteId, Option<ContainerId>);
 
-async fn gone(store: &dyn Store) -> Vec<Mark> {
+async fn gone(store: &dyn Store) -> Vec<Place> {
     store.gone_page(&SCOPE(), &RUN, &CONTACTS, None, 9).await.must("gone")
 }
 
@@ -46,13 +46,13 @@ pub(super) async fn records_are_seen_by_their_ids(harness: &impl StoreHarness) {
 pub(super) async fn what_is_gone_and_what_is_seen_replace_each_other(harness: &impl StoreHarness) {
     let (store, lease) = leased(harness).await;
     let append_gone = async |ids_gone: &[&str]| {
-        store.append_gone(&lease, &RUN, &CONTACTS, Some(&AUDIENCE), &ids(ids_gone)).await.must("append");
+        store.append_marks(&lease, &RUN, &CONTACTS, Some(&AUDIENCE), &ids(ids_gone), Mark::Gone).await.must("append");
     };
     store.append_seen(&lease, &RUN, vec![seen("r1", "a@x"), seen("r2", "b@x")]).await.must("append");
     append_gone(&["r1", "r3", "r1"]).await;
     append_gone(&[]).await;
-    let marks = |of: &[&str]| of.iter().map(|id| (RemoteId::from(*id), Some(AUDIENCE))).collect::<Vec<_>>();
-    assert_eq!(gone(&*store).await, marks(&["r1", "r3"]));
+    let places = |of: &[&str]| of.iter().map(|id| (RemoteId::from(*id), Some(AUDIENCE))).collect::<Vec<_>>();
+    assert_eq!(gone(&*store).await, places(&["r1", "r3"]));
     let r2 = Some(remote("r2", "b@x"));
     assert_eq!(by_remote(&*store, Some(&AUDIENCE), &["r1", "r2", "r3"]).await, [None, r2.clone(), None]);
     assert_eq!(store.seen_page(&SCOPE(), &RUN, None, 9).await.must("seen"), [remote("r2", "b@x")]);
@@ -73,17 +73,45 @@ pub(super) async fn what_is_gone_and_what_is_seen_replace_each_other(harness: &i
     assert!(gone(&*store).await.is_empty());
 }
 
+pub(super) async fn what_is_as_agreed_is_there_and_shows_nothing(harness: &impl StoreHarness) {
+    let (store, lease) = leased(harness).await;
+    let mark = async |of: &[&str], mark: Mark| {
+        store.append_marks(&lease, &RUN, &CONTACTS, Some(&AUDIENCE), &ids(of), mark).await.must("append");
+    };
+    let unseen = async || {
+        let links = store.unseen_links(&SCOPE(), &ACCOUNT, &RUN, &CONTACTS, Some(&AUDIENCE), None, 9).await.must("links");
+        links.into_iter().map(|link| link.local.to_string()).collect::<Vec<_>>()
+    };
+    commit(&*store, &lease, ["1", "2", "3"].map(|n| Change::PutLink(link(n, Some(&format!("r{n}"))))).to_vec()).await;
+    store.append_seen(&lease, &RUN, vec![seen("r1", "a@x"), seen("r3", "c@x")]).await.must("append");
+    mark(&["r1", "r2"], Mark::AsAgreed).await;
+    assert!(unseen().await.is_empty(), "all three are there");
+    assert_eq!(by_remote(&*store, Some(&AUDIENCE), &["r1", "r2"]).await, [None, None]);
+    assert_eq!(store.seen_page(&SCOPE(), &RUN, None, 9).await.must("seen"), [remote("r3", "c@x")]);
+    let key = texts(&["a@x"]);
+    let by_key = store.seen_by_key(&SCOPE(), &RUN, &CONTACTS, Some(&AUDIENCE), &key).await.must("seen");
+    assert_eq!(by_key, [vec![]]);
+    assert!(gone(&*store).await.is_empty());
+    // Whatever a feed shows last counts.
+    mark(&["r2"], Mark::Gone).await;
+    store.append_seen(&lease, &RUN, vec![seen("r1", "d@x")]).await.must("append");
+    assert_eq!(unseen().await, ["2"]);
+    assert_eq!(by_remote(&*store, Some(&AUDIENCE), &["r1"]).await, [Some(remote("r1", "d@x"))]);
+    mark(&["r2"], Mark::AsAgreed).await;
+    assert!(unseen().await.is_empty() && gone(&*store).await.is_empty());
+}
+
 pub(super) async fn gone_records_come_in_pages(harness: &impl StoreHarness) {
     let (store, lease) = leased(harness).await;
     let append = async |resource: &ResourceName, container: Option<&ContainerId>, of: &[&str]| {
-        store.append_gone(&lease, &RUN, resource, container, &ids(of)).await.must("append");
+        store.append_marks(&lease, &RUN, resource, container, &ids(of), Mark::Gone).await.must("append");
     };
     append(&CONTACTS, Some(&OTHER), &["r2", "é"]).await;
     append(&CONTACTS, Some(&AUDIENCE), &["r10", "r2"]).await;
     append(&CONTACTS, None, &["r2"]).await;
     append(&INVOICES, None, &["r0"]).await;
     let store = harness.open().await;
-    let (mut all, mut after): (Vec<Mark>, Option<Mark>) = Default::default();
+    let (mut all, mut after): (Vec<Place>, Option<Place>) = Default::default();
     loop {
         let place = after.as_ref().map(|(id, container)| (id, container.as_ref()));
         let page = store.gone_page(&SCOPE(), &RUN, &CONTACTS, place, 2).await.must("gone");
@@ -122,7 +150,7 @@ pub(super) async fn a_record_is_seen_in_each_of_its_containers(harness: &impl St
     assert_eq!(next, [remote("r2", "d@x")]);
 
     // Moved from one to the other: gone here, and still seen there.
-    store.append_gone(&lease, &RUN, &CONTACTS, Some(&AUDIENCE), &ids(&["r1"])).await.must("append");
+    store.append_marks(&lease, &RUN, &CONTACTS, Some(&AUDIENCE), &ids(&["r1"]), Mark::Gone).await.must("append");
     assert_eq!(by_remote(&*store, Some(&AUDIENCE), &["r1"]).await, [None]);
     assert_eq!(by_remote(&*store, Some(&OTHER), &["r1"]).await, [Some(mine(Some(OTHER), "b@x"))]);
     assert_eq!(gone(&*store).await, [("r1".into(), Some(AUDIENCE))]);

@@ -104,16 +104,7 @@ impl<'s, 'a> Planner<'s, 'a> {
     }
 
     pub(crate) fn policy<'p>(&'p self, rules: &'p sync_core::Rules) -> Policy<'p> {
-        let can_create_here = self.ask.resource.pullable
-            && self
-                .s
-                .engine
-                .records
-                .writing()
-                .is_some_and(|records| records.can(&self.ask.collection, sync_core::LocalVerb::Create));
-        // An audit compares whatever either side could be given.
-        let direction = if self.s.is_audit() { rules.direction } else { self.ask.direction };
-        Policy { resource: self.ask.resource, rules, fields: &self.ask.fields, direction, can_create_here }
+        self.ask.policy(self.s, rules)
     }
 
     /// Decides about a page of records.

@@ -9,7 +9,7 @@ use sync_core::{
 
 use super::super::{
     Acquired, Answer, CallRow, Change, ConnectionRow, Erased, Item, ItemCount, Lease, LeaseInfo, Link, LinkCount, LinkHead,
-    OutcomeRow, PlannedOp, PlannedRow, Pruned, Question, ReadyPart, Retention, RunRow, Seen, Store, StoredCursor,
+    Mark, OutcomeRow, PlannedOp, PlannedRow, Pruned, Question, ReadyPart, Retention, RunRow, Seen, Store, StoredCursor,
     Suppression,
 };
 use super::{
@@ -99,18 +99,19 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn append_gone(
+    async fn append_marks(
         &self,
         lease: &Lease,
         run: &RunId,
         resource: &ResourceName,
         container: Option<&ContainerId>,
         ids: &[RemoteId],
+        mark: Mark,
     ) -> Result<()> {
         let now_ms = self.now_ms();
         let mut state = self.state();
         let plans = &mut self.leased(&mut state, lease)?.plans;
-        plans.entry(run.clone()).or_insert_with(|| Plan::new(now_ms)).add_gone(resource, container, ids);
+        plans.entry(run.clone()).or_insert_with(|| Plan::new(now_ms)).add_marks(resource, container, ids, mark);
         Ok(())
     }
 

@@ -5,8 +5,8 @@ use std::{collections::HashMap, ops::Bound};
 use sync_core::{ContainerId, Remote, RemoteId, ResourceName};
 
 use super::{
-    super::{Link, LinkState, Seen},
-    state::{Data, Plan, SeenKey},
+    super::{Link, LinkState, Mark, Seen},
+    state::{Data, Plan, SeenKey, Shown},
 };
 
 impl Plan {
@@ -14,11 +14,18 @@ impl Plan {
         let key = |seen: &Seen| -> SeenKey {
             (seen.remote.resource.clone(), seen.remote.id.clone(), seen.remote.container.clone())
         };
-        self.seen.extend(rows.into_iter().map(|seen| (key(&seen), Some(seen))));
+        self.seen.extend(rows.into_iter().map(|seen| (key(&seen), Shown::Record(Box::new(seen)))));
     }
 
-    pub(super) fn add_gone(&mut self, resource: &ResourceName, container: Option<&ContainerId>, ids: &[RemoteId]) {
-        self.seen.extend(ids.iter().map(|id| ((resource.clone(), id.clone(), container.cloned()), None)));
+    pub(super) fn add_marks(
+        &mut self,
+        resource: &ResourceName,
+        container: Option<&ContainerId>,
+        ids: &[RemoteId],
+        mark: Mark,
+    ) {
+        let key = |id: &RemoteId| (resource.clone(), id.clone(), container.cloned());
+        self.seen.extend(ids.iter().map(|id| (key(id), Shown::Mark(mark))));
     }
 
     pub(super) fn seen_by_key(
@@ -28,7 +35,7 @@ impl Plan {
         keys: &[String],
     ) -> Vec<Vec<Remote>> {
         let mut found: HashMap<&str, Vec<Remote>> = keys.iter().map(|key| (key.as_str(), Vec::new())).collect();
-        for seen in self.seen.values().flatten() {
+        for seen in self.seen.values().filter_map(Shown::record) {
             let remote = &seen.remote;
             if remote.resource == *resource
                 && remote.container.as_ref() == container
@@ -48,13 +55,13 @@ impl Plan {
     ) -> Vec<Option<Remote>> {
         let remote = |id: &RemoteId| {
             let seen = self.seen.get(&(resource.clone(), id.clone(), container.cloned()))?;
-            seen.as_ref().map(|seen| seen.remote.clone())
+            seen.record().map(|seen| seen.remote.clone())
         };
         ids.iter().map(remote).collect()
     }
 
     pub(super) fn seen_page(&self, after: Option<(&ResourceName, &RemoteId)>, limit: usize) -> Vec<Remote> {
-        let rows = self.seen.values().flatten().map(|seen| &seen.remote);
+        let rows = self.seen.values().filter_map(Shown::record).map(|seen| &seen.remote);
         let mut rows = rows.filter(|row| after.is_none_or(|after| (&row.resource, &row.id) > after));
         let mut page: Vec<Remote> = rows.by_ref().take(limit).cloned().collect();
         // The next page starts after the last id, so that all its containers belong to this one.
@@ -75,21 +82,26 @@ impl Plan {
             None => Bound::Included((resource.clone(), RemoteId::from_static(""), None)),
         };
         let rows = self.seen.range((start, Bound::Unbounded)).take_while(|((of, ..), _)| of == resource);
-        let gone = rows.filter(|(_, seen)| seen.is_none()).map(|((_, id, container), _)| (id.clone(), container.clone()));
+        let gone = rows.filter(|(_, shown)| is_gone(shown)).map(|((_, id, container), _)| (id.clone(), container.clone()));
         gone.take(limit).collect()
     }
 
-    fn holds(&self, link: &Link) -> bool {
+    /// True when a feed showed that it is there.
+    fn shows(&self, link: &Link) -> bool {
         let Some(remote) = link.remote.clone() else { return false };
-        self.seen.get(&(link.resource.clone(), remote, link.container.clone())).is_some_and(Option::is_some)
+        self.seen.get(&(link.resource.clone(), remote, link.container.clone())).is_some_and(|shown| !is_gone(shown))
     }
 }
 
+fn is_gone(shown: &Shown) -> bool {
+    matches!(shown, Shown::Mark(Mark::Gone))
+}
+
 impl Data {
-    /// Live links that satisfy `of` and whose records the plan's scratch doesn't hold.
+    /// Live links that satisfy `of` and whose records no feed showed to the plan.
     pub(super) fn unseen(&self, plan: Option<&Plan>, of: impl Fn(&Link) -> bool, limit: usize) -> Vec<Link> {
         let is_unseen = |link: &&Link| {
-            link.state == LinkState::Live && link.remote.is_some() && of(link) && plan.is_none_or(|plan| !plan.holds(link))
+            link.state == LinkState::Live && link.remote.is_some() && of(link) && plan.is_none_or(|plan| !plan.shows(link))
         };
         let mut rows: Vec<&Link> = self.links.values().filter(is_unseen).collect();
         rows.sort_by(|a, b| (&a.local, &a.role).cmp(&(&b.local, &b.role)));

@@ -11,8 +11,8 @@ use sync_core::{
 };
 
 use super::super::{
-    CallRow, ConnectionRow, Item, LeaseInfo, Link, OutcomeRow, PartState, PlannedOp, Question, ReadyPart, RunRow, Seen,
-    StoredCursor, Suppression,
+    CallRow, ConnectionRow, Item, LeaseInfo, Link, Mark, OutcomeRow, PartState, PlannedOp, Question, ReadyPart, RunRow,
+    Seen, StoredCursor, Suppression,
 };
 use super::channels::Doors;
 
@@ -69,13 +69,28 @@ impl LeaseRow {
     }
 }
 
+/// What a feed showed of a record.
+#[derive(Debug, Clone)]
+pub(super) enum Shown {
+    Record(Box<Seen>),
+    Mark(Mark),
+}
+
+impl Shown {
+    pub(super) fn record(&self) -> Option<&Seen> {
+        match self {
+            Self::Record(seen) => Some(seen),
+            Self::Mark(_) => None,
+        }
+    }
+}
+
 /// A run's plan and scratch.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
     pub(super) created_ms: i64,
     pub(super) operations: BTreeMap<u64, Planned>,
-    /// What a feed showed; `None` where it told that the record is gone.
-    pub(super) seen: BTreeMap<SeenKey, Option<Seen>>,
+    pub(super) seen: BTreeMap<SeenKey, Shown>,
 }
 
 impl Plan {

@@ -97,6 +97,15 @@ pub struct LinkCount {
     pub count: u64,
 }
 
+/// What a feed tells of a remote record of which nothing need be kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// It is gone.
+    Gone,
+    /// It is there, and says what its link's base says.
+    AsAgreed,
+}
+
 /// One remote record that a feed showed in this run.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Seen {

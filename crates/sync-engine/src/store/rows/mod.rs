@@ -12,5 +12,5 @@ pub use history::{
     Answer, AnswerOption, Erased, Item, ItemCount, OutcomeRow, Pruned, Question, Retention, RunRow, RunState, StoredCursor,
     Suppression,
 };
-pub use link::{Base, Link, LinkCount, LinkHead, LinkState, Seen};
+pub use link::{Base, Link, LinkCount, LinkHead, LinkState, Mark, Seen};
 pub use plan::{CallRow, PartRow, PartState, PlannedOp, PlannedPart, PlannedRow, ReadyPart};
