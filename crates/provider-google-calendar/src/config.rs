@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
-use sync_core::{BuildIntegration, Descriptor, Error, ErrorKind, Integration, MakesChoice, Result, SignInWords};
+use sync_core::{BuildIntegration, Descriptor, Integration, MakesChoice, Result, SignInWords, settings::entry_within};
 
 use crate::{
     calendars::MAKES,
@@ -46,16 +46,8 @@ impl BuildIntegration for GoogleCalendarConfig {
     const MAKES: Option<&'static MakesChoice> = Some(&MAKES);
 
     fn build(self) -> Result<Arc<dyn Integration>> {
-        let wrong = |entry: &str, most: usize| {
-            Error::new(ErrorKind::Config, format!("{entry} of google-calendar must be between 1 and {most}"))
-                .with_remedy(format!("Correct {entry} in the configuration of google-calendar and start again."))
-        };
-        if !(1..=MAX_PAGE_SIZE).contains(&self.page_size) {
-            return Err(wrong("page_size", MAX_PAGE_SIZE as usize));
-        }
-        if !(1..=MAX_BATCH_SIZE).contains(&self.batch_size) {
-            return Err(wrong("batch_size", MAX_BATCH_SIZE));
-        }
+        entry_within(DESCRIPTOR.id, "page_size", self.page_size, 1..=MAX_PAGE_SIZE)?;
+        entry_within(DESCRIPTOR.id, "batch_size", self.batch_size, 1..=MAX_BATCH_SIZE)?;
         Ok(Arc::new(GoogleCalendar::new(self)))
     }
 }
@@ -63,26 +55,19 @@ impl BuildIntegration for GoogleCalendarConfig {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use sync_testkit::settings::{assert_entry_is_named, assert_no_configuration_is_enough};
 
-    use super::*;
     use crate::REGISTRATION;
 
     #[test]
     fn no_configuration_at_all_is_enough() {
-        assert!((REGISTRATION.build)(serde_json::Value::Null).is_ok());
+        assert_no_configuration_is_enough(&REGISTRATION);
     }
 
     #[test]
     fn a_wrong_entry_is_named() {
-        for (config, word) in [
-            (json!({"page_size": 2501}), "page_size"),
-            (json!({"batch_size": 0}), "batch_size"),
-            (json!({"batch_size": 1001}), "batch_size"),
-            (json!({"pagesize": 1}), "pagesize"),
-        ] {
-            let error = (REGISTRATION.build)(config).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Config);
-            assert!(error.message().contains(word), "{error}");
-        }
+        assert_entry_is_named(&REGISTRATION, "page_size", [json!(0), json!(2501), json!("x")]);
+        assert_entry_is_named(&REGISTRATION, "batch_size", [json!(0), json!(1001)]);
+        assert_entry_is_named(&REGISTRATION, "pagesize", [json!(1)]);
     }
 }

@@ -1,6 +1,7 @@
 //! The settings as a JSON schema, for pages and programs that ask for them.
 
 use serde_json::{Value, json};
+use sync_core::settings::schema;
 
 use crate::settings::{
     DEFAULT_FUTURE_MONTHS, DEFAULT_MINUTES, DEFAULT_PAST_DAYS, DEFAULT_PREFIX, DEFAULT_TEXT, DEFAULT_TITLE,
@@ -9,20 +10,7 @@ use crate::settings::{
 
 /// The schema of [`crate::GoogleCalendarSettings`].
 pub(crate) fn settings_schema() -> Value {
-    let mut properties = calendars();
-    for more in [looks(), two_ways()] {
-        if let (Value::Object(all), Value::Object(more)) = (&mut properties, more) {
-            all.extend(more);
-        }
-    }
-    json!({
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": "Google Calendar",
-        "type": "object",
-        "additionalProperties": false,
-        "required": ["calendar"],
-        "properties": properties,
-    })
+    schema::object("Google Calendar", &["calendar"], [calendars(), looks(), two_ways()])
 }
 
 fn calendars() -> Value {
@@ -61,29 +49,8 @@ fn calendars() -> Value {
             "description": "The zone of records that name none. Without it, the calendar's.",
             "x-choices": "time-zones",
         },
-        "filter": {
-            "type": "object",
-            "title": "Which records go",
-            "description": "A test on one field.",
-            "required": ["field"],
-            "properties": {
-                "field": {"type": "string", "minLength": 1},
-                "any-of": {"type": "array", "items": {"type": "string"}},
-                "none-of": {"type": "array", "items": {"type": "string"}},
-                "present": {"type": "boolean"},
-                "more-than": {"type": "string"},
-            },
-            "additionalProperties": false,
-            "minProperties": 2,
-            "maxProperties": 2,
-        },
-        "out_of_scope": {
-            "type": "string",
-            "title": "Records that leave the filter",
-            "description": "Keep their events as they are, or delete them.",
-            "enum": ["keep", "archive"],
-            "default": "keep",
-        },
+        "filter": schema::filter("Which records go"),
+        "out_of_scope": schema::out_of_scope("Records that leave the filter", "Keep their events as they are, or delete them."),
         "past_days": {
             "type": "integer",
             "title": "Days back",
@@ -118,13 +85,11 @@ fn looks() -> Value {
             "description": "With fields in braces; a line with an empty field is left out. Empty: no text is written.",
             "default": DEFAULT_TEXT,
         },
-        "cancelled": {
-            "type": "string",
-            "title": "What was called off",
-            "description": "Mark its event in the title, show it as free and without reminders; or delete the event.",
-            "enum": ["mark", "delete"],
-            "default": "mark",
-        },
+        "cancelled": schema::one_of(
+            "What was called off",
+            "Mark its event in the title, show it as free and without reminders; or delete the event.",
+            &["mark", "delete"],
+        ),
         "cancelled_prefix": {
             "type": "string",
             "title": "Mark of what was called off",
@@ -148,111 +113,58 @@ fn looks() -> Value {
             "items": {"type": "integer", "minimum": 0, "maximum": MAX_REMINDER_MINUTES},
             "maxItems": MAX_REMINDERS,
         },
-        "show_as": {
-            "type": "string",
-            "title": "Show the time as",
-            "enum": ["busy", "free"],
-            "default": "busy",
-        },
+        "show_as": schema::one_of("Show the time as", "", &["busy", "free"]),
     })
 }
 
 fn two_ways() -> Value {
-    let who_wins = ["local-wins", "remote-wins", "newest", "ask"];
     json!({
-        "direction": {
-            "type": "string",
-            "title": "Direction",
-            "description": "Push writes the calendar, pull writes your records, both does both.",
-            "enum": ["push", "pull", "both"],
-            "default": "push",
-        },
-        "booked_moves": {
-            "type": "string",
-            "title": "Moves of what is booked",
-            "description": "Whether a change of time made in the calendar waits for an answer where places are booked.",
-            "enum": ["ask", "write"],
-            "default": "ask",
-        },
-        "conflicts": {
-            "type": "object",
-            "title": "Who wins where both changed a field",
-            "description": "By field: you, the calendar, the newer, or ask. Ask where nothing is said.",
-            "additionalProperties": {"type": "string", "enum": who_wins},
-            "default": {},
-        },
-        "on_match": {
-            "type": "string",
-            "title": "Who wins where a new record was there already",
-            "enum": who_wins,
-            "default": "ask",
-        },
+        "direction": schema::direction("Push writes the calendar, pull writes your records, both does both."),
+        "booked_moves": schema::one_of(
+            "Moves of what is booked",
+            "Whether a change of time made in the calendar waits for an answer where places are booked.",
+            &["ask", "write"],
+        ),
+        "conflicts": schema::conflicts(
+            "Who wins where both changed a field",
+            "By field: you, the calendar, the newer, or ask. Ask where nothing is said.",
+        ),
+        "on_match": schema::conflict_policy("Who wins where a new record was there already", ""),
         "foreign": {
             "type": "boolean",
             "title": "Events that others made",
             "description": "Whether events count that were made in the calendar, and series.",
             "default": false,
         },
-        "foreign_as": {
-            "type": "string",
-            "title": "As what they count",
-            "enum": ["trips", "training-sessions"],
-            "default": "trips",
-        },
-        "on_remote_new": {
-            "type": "string",
-            "title": "Events that are new in the calendar",
-            "enum": ["ignore", "ask", "create"],
-            "default": "ignore",
-        },
-        "on_remote_delete": {
-            "type": "string",
-            "title": "Events deleted in the calendar",
-            "description": "Ask, let the record go its own way, cancel or delete the record, or make the event again.",
-            "enum": ["flag", "detach", "cancel", "recreate", "delete"],
-            "default": "flag",
-        },
-        "on_refusal": {
-            "type": "string",
-            "title": "Changes that your rules refuse",
-            "description": "Ask, or put the event back.",
-            "enum": ["ask", "put-back"],
-            "default": "ask",
-        },
+        "foreign_as": schema::one_of("As what they count", "", &["trips", "training-sessions"]),
+        "on_remote_new": schema::on_remote_new("Events that are new in the calendar", ""),
+        "on_remote_delete": schema::on_remote_delete(
+            "Events deleted in the calendar",
+            "Ask, let the record go its own way, cancel or delete the record, or make the event again.",
+        ),
+        "on_refusal": schema::on_refusal("Changes that your rules refuse", "Ask, or put the event back."),
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use sync_testkit::settings::assert_schema_fits;
+
     use super::*;
     use crate::GoogleCalendarSettings;
 
     #[test]
-    fn every_property_of_the_schema_is_a_setting_and_its_default_can_be_read() {
-        let schema = settings_schema();
-        for (name, property) in schema["properties"].as_object().unwrap() {
-            let value = match name.as_str() {
-                "calendar" | "training_calendar" => json!("a@group.calendar.google.com"),
-                "calendars_by" => json!({"field": "boat", "calendars": {"Manta": "m"}}),
-                "zone" => json!("Europe/Madrid"),
-                "filter" => json!({"field": "boat", "any-of": ["x"]}),
-                "reminders" => json!([60]),
-                _ => property["default"].clone(),
-            };
-            let settings = json!({name: value});
-            serde_json::from_value::<GoogleCalendarSettings>(settings).unwrap_or_else(|error| panic!("{name}: {error}"));
-        }
-    }
-
-    #[test]
-    fn every_setting_is_in_the_schema() {
-        // serde lists the settings that it knows when it meets one that it doesn't.
-        let error = serde_json::from_value::<GoogleCalendarSettings>(json!({"?": 1})).unwrap_err().to_string();
-        let known = error.split('`').skip(3).step_by(2).collect::<Vec<_>>();
-        let schema = settings_schema();
-        let properties = schema["properties"].as_object().unwrap();
-        assert!(known.len() > 20, "{error}");
-        assert!(known.iter().all(|name| properties.contains_key(*name)), "{known:?}");
-        assert_eq!(known.len(), properties.len(), "{known:?}");
+    fn the_schema_lists_what_the_settings_take() {
+        assert_schema_fits::<GoogleCalendarSettings>(
+            &settings_schema(),
+            &json!({
+                "calendar": "a@group.calendar.google.com",
+                "training_calendar": "a@group.calendar.google.com",
+                "calendars_by": {"field": "boat", "calendars": {"Manta": "m"}},
+                "zone": "Europe/Madrid",
+                "filter": {"field": "boat", "any-of": ["x"]},
+                "reminders": [60],
+            }),
+        );
     }
 }

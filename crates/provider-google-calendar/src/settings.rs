@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use sync_core::{
-    ConflictPolicy, ContainerId, Direction, Error, ErrorKind, FieldName, FieldOwner, FieldSet, Filter, FilterTest, Guard,
-    Hash, OnRefusal, OnRemoteDelete, OnRemoteNew, OutOfScope, Owner, Record, ResourceName, Result, Rules, model::time_zone,
+    ConflictPolicy, ContainerId, Direction, Error, FieldName, FieldOwner, FieldSet, Filter, FilterTest, Guard, Hash,
+    OnRefusal, OnRemoteDelete, OnRemoteNew, OutOfScope, Record, ResourceName, Result, Rules, model::time_zone,
+    settings::wrong_setting,
 };
 
 use crate::{
@@ -194,7 +195,7 @@ impl GoogleCalendarSettings {
     /// Checks what the types can't.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] names the setting.
+    /// [`Config`](sync_core::ErrorKind::Config) names the setting.
     pub(crate) fn validate(&self) -> Result<()> {
         for (setting, calendar) in self.named_calendars() {
             if calendar.trim().is_empty() || calendar.len() > 256 || calendar.chars().any(char::is_control) {
@@ -360,9 +361,7 @@ impl GoogleCalendarSettings {
 }
 
 fn wrong(setting: &str, what: &str, remedy: &'static str) -> Error {
-    Error::new(ErrorKind::Config, format!("the Google Calendar setting {setting} {what}"))
-        .with_owner(Owner::EndUserData)
-        .with_remedy(remedy)
+    wrong_setting("Google Calendar", setting, what, remedy)
 }
 
 #[cfg(test)]

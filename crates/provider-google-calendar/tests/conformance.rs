@@ -5,23 +5,20 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::FutureExt as _;
 use http::{HeaderValue, Request, Response, StatusCode, header::CONTENT_TYPE};
 use jiff::ToSpan as _;
 use provider_google_calendar::REGISTRATION;
 use serde_json::{Value as Json, json};
 use sync_core::{
-    AccountId, Clock as _, Exchange, FieldName, Integration, LocalId, Marker, Record, RemoteId, Resource, Transport,
-    TransportError, TransportLimits, Value, WebhookKeys,
+    AccountId, Clock as _, Exchange, FieldName, Integration, LocalId, Marker, Record, RemoteId, Resource, Transport, Value,
+    WebhookKeys,
 };
-use sync_http::{ReqwestTransport, TransportConfig};
-use sync_sandbox::{CalendarSeed, Google, GoogleSeed, GoogleTokenSeed, InProcess, Reply, Sandbox, SandboxOptions};
+use sync_sandbox::{CalendarSeed, Google, GoogleSeed, GoogleTokenSeed, InProcess, Sandbox, SandboxOptions};
 use sync_testkit::{
     SimClock,
     conformance::{Act, Harness, Webhook},
+    wire::over_http,
 };
-use url::Url;
-use wiremock::{Mock, MockServer, Respond, ResponseTemplate, matchers::any};
 
 const TOKEN: &str = "ya29.c0nf0rmance-token-0123456789";
 const ADA: &str = "ada@shop.example.com";
@@ -45,52 +42,6 @@ struct Bench {
     clock: SimClock,
     sandbox: Sandbox,
     transport: Arc<dyn Transport>,
-    /// Ends with the bench.
-    _server: Option<MockServer>,
-}
-
-/// Answers as the sandbox does.
-struct Played(Sandbox);
-
-impl Respond for Played {
-    fn respond(&self, request: &wiremock::Request) -> ResponseTemplate {
-        let mut asked = http::Request::new(Bytes::copy_from_slice(&request.body));
-        *asked.method_mut() = request.method.clone();
-        *asked.uri_mut() = request.url.as_str().parse().unwrap();
-        *asked.headers_mut() = request.headers.clone();
-        // Without latency an answer is there at once.
-        match self.0.handle(asked).now_or_never() {
-            Some(Reply::Answer(answer)) => {
-                let (parts, body) = answer.into_parts();
-                let mut template = ResponseTemplate::new(parts.status.as_u16()).set_body_bytes(body);
-                for (name, value) in &parts.headers {
-                    template = template.insert_header(name.clone(), value.clone());
-                }
-                template
-            }
-            other => panic!("the suite injects its faults elsewhere: {other:?}"),
-        }
-    }
-}
-
-/// Sends to a server on this machine what was meant for Google.
-#[derive(Debug)]
-struct Diverted {
-    inner: ReqwestTransport,
-    to: Url,
-}
-
-#[async_trait]
-impl Transport for Diverted {
-    async fn send(
-        &self,
-        mut request: http::Request<Bytes>,
-        limits: TransportLimits,
-    ) -> Result<Response<Bytes>, TransportError> {
-        let below = request.uri().path_and_query().unwrap().to_string();
-        *request.uri_mut() = format!("{}{below}", self.to.as_str().trim_end_matches('/')).parse().unwrap();
-        self.inner.send(request, limits).await
-    }
 }
 
 impl Bench {
@@ -101,16 +52,13 @@ impl Bench {
             .with_token(GoogleTokenSeed::new(TOKEN, ADA));
         let sandbox = Sandbox::new(Google::new(seed), SandboxOptions::default(), Arc::new(clock.clone()));
         let transport = Arc::new(InProcess(sandbox.clone()));
-        Self { clock, sandbox, transport, _server: None }
+        Self { clock, sandbox, transport }
     }
 
     async fn over_http() -> Self {
         let bench = Self::in_process();
-        let server = MockServer::start().await;
-        Mock::given(any()).respond_with(Played(bench.sandbox.clone())).mount(&server).await;
-        let inner = ReqwestTransport::new(&TransportConfig::default()).unwrap();
-        let transport = Arc::new(Diverted { inner, to: server.uri().parse().unwrap() });
-        Self { transport, _server: Some(server), ..bench }
+        let transport = over_http(&bench.sandbox).await;
+        Self { transport, ..bench }
     }
 
     fn there(&self, action: Json) -> Json {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde::Deserialize;
-use sync_core::{BuildIntegration, Descriptor, Error, ErrorKind, Integration, Result};
+use sync_core::{BuildIntegration, Descriptor, Integration, Result, settings::entry_within};
 
 use crate::{descriptor::DESCRIPTOR, handler::Mailchimp};
 
@@ -36,16 +36,8 @@ impl BuildIntegration for MailchimpConfig {
     const DESCRIPTOR: &'static Descriptor = &DESCRIPTOR;
 
     fn build(self) -> Result<Arc<dyn Integration>> {
-        let wrong = |entry: &str, most: usize| {
-            Error::new(ErrorKind::Config, format!("{entry} of mailchimp must be between 1 and {most}"))
-                .with_remedy(format!("Correct {entry} in the configuration of mailchimp and start again."))
-        };
-        if !(1..=MAX_PAGE_SIZE).contains(&self.page_size) {
-            return Err(wrong("page_size", MAX_PAGE_SIZE as usize));
-        }
-        if !(1..=MAX_MEMBERS_PER_CALL).contains(&self.members_per_call) {
-            return Err(wrong("members_per_call", MAX_MEMBERS_PER_CALL));
-        }
+        entry_within(DESCRIPTOR.id, "page_size", self.page_size, 1..=MAX_PAGE_SIZE)?;
+        entry_within(DESCRIPTOR.id, "members_per_call", self.members_per_call, 1..=MAX_MEMBERS_PER_CALL)?;
         Ok(Arc::new(Mailchimp::new(self)))
     }
 }
@@ -53,25 +45,19 @@ impl BuildIntegration for MailchimpConfig {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
+    use sync_testkit::settings::{assert_entry_is_named, assert_no_configuration_is_enough};
 
-    use super::*;
     use crate::REGISTRATION;
 
     #[test]
     fn no_configuration_at_all_is_enough() {
-        assert!((REGISTRATION.build)(serde_json::Value::Null).is_ok());
+        assert_no_configuration_is_enough(&REGISTRATION);
     }
 
     #[test]
     fn a_wrong_entry_is_named() {
-        for (config, word) in [
-            (json!({"page_size": 1001}), "page_size"),
-            (json!({"members_per_call": 0}), "members_per_call"),
-            (json!({"pagesize": 1}), "pagesize"),
-        ] {
-            let error = (REGISTRATION.build)(config).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Config);
-            assert!(error.message().contains(word), "{error}");
-        }
+        assert_entry_is_named(&REGISTRATION, "page_size", [json!(0), json!(1001), json!("x")]);
+        assert_entry_is_named(&REGISTRATION, "members_per_call", [json!(0), json!(501)]);
+        assert_entry_is_named(&REGISTRATION, "pagesize", [json!(1)]);
     }
 }

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, fmt};
 
 use serde::Deserialize;
 use sync_core::{
-    ContainerId, Error, ErrorKind, FieldName, FieldOwner, FieldSet, Filter, Hash, OutOfScope, Owner, Result, Rules,
-    SharedKey,
+    ContainerId, Error, FieldName, FieldOwner, FieldSet, Filter, Hash, OutOfScope, Result, Rules, SharedKey,
+    settings::wrong_setting,
 };
 
 use crate::descriptor::{CONSENT, EMAIL, TAGS};
@@ -137,7 +137,7 @@ impl MailchimpSettings {
     /// Checks what the types can't.
     ///
     /// # Errors
-    /// [`ErrorKind::Config`] names the setting.
+    /// [`Config`](sync_core::ErrorKind::Config) names the setting.
     pub(crate) fn validate(&self) -> Result<()> {
         if self.audience.as_ref().is_some_and(|audience| !is_id(audience.as_str())) {
             return Err(wrong(
@@ -255,9 +255,7 @@ fn is_merge_tag(text: &str) -> bool {
 }
 
 fn wrong(setting: &str, what: &str, remedy: &'static str) -> Error {
-    Error::new(ErrorKind::Config, format!("the Mailchimp setting {setting} {what}"))
-        .with_owner(Owner::EndUserData)
-        .with_remedy(remedy)
+    wrong_setting("Mailchimp", setting, what, remedy)
 }
 
 #[cfg(test)]

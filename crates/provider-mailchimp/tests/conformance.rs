@@ -8,22 +8,19 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::FutureExt as _;
 use http::{HeaderValue, Response, StatusCode, header::CONTENT_TYPE};
 use provider_mailchimp::REGISTRATION;
 use serde_json::{Value as Json, json};
 use sync_core::{
     AccountId, Clock as _, Consent, ConsentState, Exchange, FieldName, Integration, Record, RemoteId, Resource, Transport,
-    TransportError, TransportLimits, Value,
+    Value,
 };
-use sync_http::{ReqwestTransport, TransportConfig};
-use sync_sandbox::{AudienceSeed, InProcess, Mailchimp, MailchimpSeed, Reply, Sandbox, SandboxOptions};
+use sync_sandbox::{AudienceSeed, InProcess, Mailchimp, MailchimpSeed, Sandbox, SandboxOptions};
 use sync_testkit::{
     SimClock,
     conformance::{Act, Harness, Webhook},
+    wire::over_http,
 };
-use url::Url;
-use wiremock::{Mock, MockServer, Respond, ResponseTemplate, matchers::any};
 
 const KEY: &str = "c0nf0rmancekey0123456789abcdef00-us19";
 const AUDIENCE: &str = "a1b2c3d4e5";
@@ -49,52 +46,6 @@ struct Bench {
     transport: Arc<dyn Transport>,
     /// What is wrong with the connector, where it is one of the zoo.
     how: Option<zoo::How>,
-    /// Ends with the bench.
-    _server: Option<MockServer>,
-}
-
-/// Answers as the sandbox does.
-struct Played(Sandbox);
-
-impl Respond for Played {
-    fn respond(&self, request: &wiremock::Request) -> ResponseTemplate {
-        let mut asked = http::Request::new(Bytes::copy_from_slice(&request.body));
-        *asked.method_mut() = request.method.clone();
-        *asked.uri_mut() = request.url.as_str().parse().unwrap();
-        *asked.headers_mut() = request.headers.clone();
-        // Without latency an answer is there at once.
-        match self.0.handle(asked).now_or_never() {
-            Some(Reply::Answer(answer)) => {
-                let (parts, body) = answer.into_parts();
-                let mut template = ResponseTemplate::new(parts.status.as_u16()).set_body_bytes(body);
-                for (name, value) in &parts.headers {
-                    template = template.insert_header(name.clone(), value.clone());
-                }
-                template
-            }
-            other => panic!("the suite injects its faults elsewhere: {other:?}"),
-        }
-    }
-}
-
-/// Sends to a server on this machine what was meant for Mailchimp.
-#[derive(Debug)]
-struct Diverted {
-    inner: ReqwestTransport,
-    to: Url,
-}
-
-#[async_trait]
-impl Transport for Diverted {
-    async fn send(
-        &self,
-        mut request: http::Request<Bytes>,
-        limits: TransportLimits,
-    ) -> Result<Response<Bytes>, TransportError> {
-        let below = request.uri().path_and_query().unwrap().to_string();
-        *request.uri_mut() = format!("{}{below}", self.to.as_str().trim_end_matches('/')).parse().unwrap();
-        self.inner.send(request, limits).await
-    }
 }
 
 impl Bench {
@@ -104,7 +55,7 @@ impl Bench {
         let seed = MailchimpSeed::new(KEY).with_audience(audience);
         let sandbox = Sandbox::new(Mailchimp::new(seed), SandboxOptions::default(), Arc::new(clock.clone()));
         let transport = Arc::new(InProcess(sandbox.clone()));
-        Self { clock, sandbox, transport, how: None, _server: None }
+        Self { clock, sandbox, transport, how: None }
     }
 
     fn broken(self, how: zoo::How) -> Self {
@@ -113,11 +64,8 @@ impl Bench {
 
     async fn over_http() -> Self {
         let bench = Self::in_process();
-        let server = MockServer::start().await;
-        Mock::given(any()).respond_with(Played(bench.sandbox.clone())).mount(&server).await;
-        let inner = ReqwestTransport::new(&TransportConfig::default()).unwrap();
-        let transport = Arc::new(Diverted { inner, to: server.uri().parse().unwrap() });
-        Self { transport, _server: Some(server), ..bench }
+        let transport = over_http(&bench.sandbox).await;
+        Self { transport, ..bench }
     }
 
     fn members(&self) -> serde_json::Map<String, Json> {

@@ -23,6 +23,7 @@ mod remote;
 mod request;
 mod result;
 mod rules;
+pub mod settings;
 mod sign_in;
 mod signal;
 mod value;

@@ -9,6 +9,7 @@
 //! - [`store_suite`] and [`records_suite`] ask a store and a host's records what their ports promise.
 //! - `sim` (the feature and module of this name) puts engine, `sync-http`, a store, a host and a double together under
 //!   virtual time.
+//! - `wire` (feature) puts a provider's connection before a mock server; [`settings`] holds its schema against what it takes.
 //! - [`SimClock`], [`SeededRandom`] and [`Shop`] stand for time, chance and the host's tables.
 
 mod clock;
@@ -17,10 +18,13 @@ pub mod crash;
 mod fault;
 mod random;
 mod records_suite;
+pub mod settings;
 mod shop;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod store_suite;
+#[cfg(feature = "wire")]
+pub mod wire;
 
 pub use clock::SimClock;
 pub use fault::{Fault, FaultRule, FaultTransport, On, Sent};

@@ -8,7 +8,7 @@ use wiremock::{
 };
 
 use crate::support::{
-    CALENDAR, EVENTS, Shop, batched, create, deleted, event, ok, problem, problem_body, remote, remove, trip, update,
+    CALENDAR, EVENTS, batched, connected, create, deleted, event, ok, problem, problem_body, remote, remove, trip, update,
 };
 
 /// The n-th marker.
@@ -43,7 +43,7 @@ fn kinds(receipts: &[Receipt]) -> Vec<&'static str> {
 
 #[tokio::test]
 async fn inserts_changes_and_deletions_go_in_one_call_with_a_receipt_each() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     let ops =
         [create(&mark(0), trip()), update(remote(&mark(1), trip()), trip(), &["title"]), remove(remote(&mark(2), trip()))];
     let answer = batched(&[(2, 204, Json::Null), (0, 200, event(&mark(0))), (1, 412, problem_body(412, "conditionNotMet"))]);
@@ -64,7 +64,7 @@ async fn inserts_changes_and_deletions_go_in_one_call_with_a_receipt_each() {
 
 #[tokio::test]
 async fn one_bad_item_stays_one_bad_item() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     let answer = batched(&[
         (0, 200, event(&mark(0))),
         (1, 400, problem_body(400, "timeRangeEmpty")),
@@ -79,7 +79,7 @@ async fn one_bad_item_stays_one_bad_item() {
 
 #[tokio::test]
 async fn ids_that_are_taken_are_looked_at_in_one_call_and_told_apart() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     let taken = |n: usize| (n, 409, problem_body(409, "duplicate"));
     let answer = batched(&[(0, 200, event(&mark(0))), taken(1), taken(2)]);
     shop.mount(batch().respond_with(answer).up_to_n_times(1).expect(1)).await;
@@ -95,7 +95,7 @@ async fn ids_that_are_taken_are_looked_at_in_one_call_and_told_apart() {
 
 #[tokio::test]
 async fn a_look_that_fails_swallows_no_receipt() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     let answer = batched(&[(0, 200, event(&mark(0))), (1, 409, problem_body(409, "duplicate"))]);
     shop.mount(batch().respond_with(answer).expect(1)).await;
     shop.mount(Mock::given(method("GET")).respond_with(problem(503, "backendError")).expect(1)).await;
@@ -113,7 +113,7 @@ async fn trouble_that_all_met_is_the_calls() {
         (404, "notFound", ErrorKind::Config, Effect::None),
         (403, "requiredAccessLevel", ErrorKind::Forbidden, Effect::None),
     ] {
-        let shop = Shop::new(json!({})).await;
+        let shop = connected(json!({})).await;
         let part = |n: usize| (n, status, problem_body(status, reason));
         shop.mount(batch().respond_with(batched(&[part(0), part(1)])).expect(1)).await;
         let error = shop.push(&group(), &creates(2)).await.unwrap_err();
@@ -123,7 +123,7 @@ async fn trouble_that_all_met_is_the_calls() {
 
 #[tokio::test]
 async fn a_batch_that_was_not_understood_is_of_unknown_fate() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     for answer in [ok(json!({})), batched(&[])] {
         shop.mount(batch().respond_with(answer).up_to_n_times(1).expect(1)).await;
         let error = shop.push(&group(), &creates(2)).await.unwrap_err();
@@ -133,7 +133,7 @@ async fn a_batch_that_was_not_understood_is_of_unknown_fate() {
 
 #[tokio::test]
 async fn a_record_that_broke_on_the_way_does_not_hold_the_others_up() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     let mut ops = creates(3);
     ops[1].fields.set("zone", sync_core::Value::text("Mars/Olympus"));
     let answer = batched(&[(0, 200, event(&mark(0))), (1, 200, event(&mark(2)))]);
@@ -146,7 +146,7 @@ async fn a_record_that_broke_on_the_way_does_not_hold_the_others_up() {
 
 #[tokio::test]
 async fn a_group_of_another_calendar_is_refused() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     let error = shop.push("events:other", &creates(1)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Internal);
     assert!(shop.sent().await.is_empty());

@@ -1,5 +1,6 @@
 //! Everything that is sent, held against Google's own description of its API, where that is at hand.
 
+use provider_google_calendar::create_calendar;
 use serde_json::{Map, Value as Json, json};
 use sync_core::{Check, Cursor, FindBy, From, Marker, Next, RemoteId, RemoteState, Value};
 use wiremock::{
@@ -7,7 +8,7 @@ use wiremock::{
     matchers::{method, path_regex},
 };
 
-use crate::support::{CALENDAR, MARK, Shop, create, event, ok, remote, remove, trip, update};
+use crate::support::{CALENDAR, HOOK, MARK, connected, create, event, ok, remote, remove, trip, update};
 
 /// Google's description of its API, which is no part of this repository.
 const SPEC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/specs/calendar-v3.json");
@@ -23,7 +24,7 @@ fn spec() -> Option<Json> {
 /// Makes every call that we ever make.
 async fn all_calls() -> Vec<(String, String, Json)> {
     let settings = json!({"text": "{description}", "reminders": [60], "foreign": true});
-    let shop = Shop::new(settings).await;
+    let shop = connected(settings).await;
     let listed = json!({"items": [event(MARK)], "nextSyncToken": "s", "accessRole": "owner", "timeZone": "Europe/Madrid"});
     let answers: [(&str, &str, ResponseTemplate); 9] = [
         ("GET", "/calendars/[^/]+$", ok(json!({"id": "ada@example.com"}))),
@@ -44,7 +45,7 @@ async fn all_calls() -> Vec<(String, String, Json)> {
     shop.check(Check::Account).await.unwrap();
     shop.check(Check::Settings).await.unwrap();
     shop.choices("calendars", None).await.unwrap();
-    shop.create_calendar("Trips", Some("Europe/Madrid")).await.unwrap();
+    create_calendar(&shop.context(), "Trips", Some("Europe/Madrid")).await.unwrap();
     let page = shop.pull(From::Start).await.unwrap();
     let cursor: Cursor = match page.next {
         Next::Done(cursor) => cursor,
@@ -53,7 +54,7 @@ async fn all_calls() -> Vec<(String, String, Json)> {
     shop.pull(From::Cursor(&cursor)).await.unwrap();
     shop.find(FindBy::Ids(&[RemoteId::from(MARK)])).await.unwrap();
     shop.find(FindBy::Markers(&[Marker::new(MARK)])).await.unwrap();
-    let watching = shop.watch("s3cret").await.unwrap();
+    let watching = shop.watch(HOOK, "s3cret").await.unwrap();
     shop.stop(&watching).await.unwrap();
     let full = || trip().with("description", Value::text("Bring a towel")).with("status", Value::text("cancelled"));
     let all = ["title", "date", "start_time", "location", "description", "status"];
@@ -72,7 +73,7 @@ async fn all_calls() -> Vec<(String, String, Json)> {
         update(elsewhere, full(), &all),
         remove(remote(MARK, trip())),
     ] {
-        shop.send(&op).await.unwrap();
+        shop.send_one(&op).await.unwrap();
     }
     shop.sent().await
 }

@@ -7,7 +7,7 @@ use wiremock::{
     matchers::{body_string_contains, method, path},
 };
 
-use crate::support::{EVENTS, MARK, Shop, batched, deleted, event, ok, problem, problem_body};
+use crate::support::{EVENTS, MARK, batched, connected, deleted, event, ok, problem, problem_body};
 
 const OTHER: &str = "fedcba9876543210fedcba9876543210";
 
@@ -31,7 +31,7 @@ fn kinds(found: &[Found]) -> Vec<&str> {
 
 #[tokio::test]
 async fn several_are_looked_up_in_one_call_and_answered_in_order() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     let answers = batched(&[(2, 404, problem_body(404, "notFound")), (0, 200, event(MARK)), (1, 200, deleted(OTHER))]);
     shop.mount(batch().and(body_string_contains(format!("GET {EVENTS}/{OTHER}"))).respond_with(answers).expect(1)).await;
     let ids: Vec<RemoteId> = [MARK, OTHER, "abcde"].into_iter().map(RemoteId::from).collect();
@@ -40,7 +40,7 @@ async fn several_are_looked_up_in_one_call_and_answered_in_order() {
 
 #[tokio::test]
 async fn an_absent_event_counts_only_in_a_calendar_that_is_there() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     shop.mount(get(MARK).respond_with(problem(404, "notFound")).expect(2)).await;
     let look = || Mock::given(method("GET")).and(path(EVENTS));
     shop.mount(look().respond_with(ok(json!({"accessRole": "owner"}))).up_to_n_times(1).expect(1)).await;
@@ -52,7 +52,7 @@ async fn an_absent_event_counts_only_in_a_calendar_that_is_there() {
 
 #[tokio::test]
 async fn a_marker_is_followed_to_its_newest_generation() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     let second = format!("{MARK}g1");
     let first = batched(&[(0, 200, deleted(MARK)), (1, 200, event(OTHER))]);
     shop.mount(batch().respond_with(first).expect(1)).await;
@@ -70,7 +70,7 @@ async fn a_marker_is_followed_to_its_newest_generation() {
 
 #[tokio::test]
 async fn a_deleted_event_without_successor_is_gone() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     shop.mount(get(MARK).respond_with(ok(deleted(MARK))).expect(1)).await;
     shop.mount(get(&format!("{MARK}g1")).respond_with(problem(404, "notFound")).expect(1)).await;
     assert_eq!(kinds(&shop.find(FindBy::Markers(&[Marker::new(MARK)])).await.unwrap()), ["gone"]);
@@ -78,7 +78,7 @@ async fn a_deleted_event_without_successor_is_gone() {
 
 #[tokio::test]
 async fn an_event_that_counts_as_another_kind_is_not_found() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     let mut session = event(MARK);
     session["extendedProperties"]["private"]["sync-kind"] = json!("training-sessions");
     shop.mount(get(MARK).respond_with(ok(session)).expect(1)).await;
@@ -87,7 +87,7 @@ async fn an_event_that_counts_as_another_kind_is_not_found() {
 
 #[tokio::test]
 async fn what_is_not_told_is_an_error_and_no_absence() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     let ids: Vec<RemoteId> = [MARK, OTHER].into_iter().map(RemoteId::from).collect();
     for (answer, kind) in [
         (batched(&[(0, 200, event(MARK))]), ErrorKind::BadAnswer),
@@ -103,7 +103,7 @@ async fn what_is_not_told_is_an_error_and_no_absence() {
 
 #[tokio::test]
 async fn what_cannot_be_looked_up_is_said() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     let key = NaturalKey::of("title", "Reef trip").unwrap();
     assert_eq!(shop.find(FindBy::Keys(&[key])).await.unwrap_err().kind(), ErrorKind::Unsupported);
     let many: Vec<RemoteId> = (0..51).map(|n| RemoteId::new(format!("id{n:03}"))).collect();

@@ -3,11 +3,11 @@
 use serde_json::json;
 use sync_core::{ErrorKind, Facts, Operation, RemoteState, Safety, Value, Verb};
 
-use crate::support::{CALENDAR, MARK, Shop, create, on, remote, remove, trip, update};
+use crate::support::{CALENDAR, MARK, configured, connected, create, on, remote, remove, trip, update};
 
 #[tokio::test]
 async fn all_that_is_done_in_a_calendar_shares_serial_calls() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     let ops = [create(MARK, trip()), update(remote(MARK, trip()), trip(), &["title"]), remove(remote(MARK, trip()))];
     let parts: Vec<_> = ops.iter().flat_map(|op| shop.parts(op)).collect();
     assert_eq!(parts.iter().map(|part| part.cost).collect::<Vec<_>>(), [1, 3, 1]);
@@ -20,15 +20,15 @@ async fn all_that_is_done_in_a_calendar_shares_serial_calls() {
 
 #[tokio::test]
 async fn a_batch_is_as_large_as_configured_and_never_dearer_than_a_minute() {
-    for (configured, expected) in [(1, 1), (180, 180), (1000, 180)] {
-        let shop = Shop::configured(json!({"batch_size": configured}), json!({})).await;
+    for (batch_size, expected) in [(1, 1), (180, 180), (1000, 180)] {
+        let shop = configured(json!({"batch_size": batch_size}), json!({})).await;
         assert_eq!(shop.parts(&create(MARK, trip()))[0].max, expected);
     }
 }
 
 #[tokio::test]
 async fn past_events_are_neither_written_nor_deleted() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     let over = || on("2026-10-20");
     for op in [
         create(MARK, over()),
@@ -46,7 +46,7 @@ async fn past_events_are_neither_written_nor_deleted() {
 
 #[tokio::test]
 async fn what_is_far_ahead_waits_and_what_is_there_already_is_kept_up() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     let skip = shop.skip(&create(MARK, on("2028-06-01")));
     assert_eq!((skip.code.as_ref(), skip.until), ("far-ahead", Some("2026-12-01T00:00:00Z".parse().unwrap())));
     shop.parts(&update(remote(MARK, trip()), on("2028-06-01"), &["date"]));
@@ -55,7 +55,7 @@ async fn what_is_far_ahead_waits_and_what_is_there_already_is_kept_up() {
 
 #[tokio::test]
 async fn what_does_not_show_there_is_not_written() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     assert!(shop.parts(&update(remote(MARK, trip()), trip(), &[])).is_empty());
     let unseen = trip().with("instructor", Value::text("I-7"));
     assert!(shop.parts(&update(remote(MARK, trip()), unseen, &["instructor", "changed_at"])).is_empty());
@@ -63,7 +63,7 @@ async fn what_does_not_show_there_is_not_written() {
 
 #[tokio::test]
 async fn what_was_deleted_is_revived_and_what_goes_elsewhere_moves() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     let mut gone = remote(MARK, trip());
     gone.state = RemoteState::Archived;
     let back = update(gone, trip(), &["title"]);
@@ -76,7 +76,7 @@ async fn what_was_deleted_is_revived_and_what_goes_elsewhere_moves() {
 
 #[tokio::test]
 async fn a_record_that_no_event_can_say_is_refused_with_a_remedy() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     let mut without_date = trip();
     without_date.remove("date");
     for fields in [
@@ -96,18 +96,18 @@ async fn a_record_that_no_event_can_say_is_refused_with_a_remedy() {
 
 #[tokio::test]
 async fn without_a_look_at_the_calendar_no_zone_is_guessed() {
-    let mut shop = Shop::new(json!({})).await;
+    let mut shop = connected(json!({})).await;
     shop.facts = Facts::new();
     let error = shop.prepare(&create(MARK, trip())).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
-    let mut shop = Shop::new(json!({"zone": "Europe/Madrid"})).await;
+    let mut shop = connected(json!({"zone": "Europe/Madrid"})).await;
     shop.facts = Facts::new();
     shop.parts(&create(MARK, trip()));
 }
 
 #[tokio::test]
 async fn a_marker_that_is_no_id_is_a_defect_and_not_sent() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     for verb in [Verb::Create, Verb::Update] {
         let op = Operation { verb, ..create("NOT-AN-ID", trip()) };
         assert_eq!(shop.prepare(&op).unwrap_err().kind(), ErrorKind::Internal);

@@ -7,7 +7,7 @@ use wiremock::{
     matchers::{method, path, query_param, query_param_is_missing},
 };
 
-use crate::support::{EVENTS, MARK, Shop, deleted, event, ok, problem};
+use crate::support::{EVENTS, MARK, configured, connected, deleted, event, ok, problem};
 
 fn listing() -> wiremock::MockBuilder {
     Mock::given(method("GET")).and(path(EVENTS))
@@ -50,7 +50,7 @@ fn foreign(id: &str) -> Json {
 
 #[tokio::test]
 async fn a_full_pass_is_bounded_by_the_window_and_pages_to_its_end() {
-    let shop = Shop::configured(json!({"page_size": 2}), json!({})).await;
+    let shop = configured(json!({"page_size": 2}), json!({})).await;
     let all = || listing().and(query_param("timeMin", "2026-10-23T00:00:00Z")).and(query_param_is_missing("syncToken"));
     let all = || all().and(query_param("maxResults", "2")).and(query_param("singleEvents", "false"));
     let first = ok(json!({"items": [event(MARK)], "nextPageToken": "p 2"}));
@@ -72,7 +72,7 @@ async fn a_full_pass_is_bounded_by_the_window_and_pages_to_its_end() {
 
 #[tokio::test]
 async fn a_delta_carries_the_token_and_nothing_that_is_forbidden_with_it() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     shop.mount(listing().and(query_param_is_missing("syncToken")).respond_with(last(&[])).expect(1)).await;
     let cursor = done(&shop.pull(From::Start).await.unwrap());
     let delta = || listing().and(query_param("syncToken", "sync&1")).and(query_param_is_missing("timeMin"));
@@ -89,7 +89,7 @@ async fn a_delta_carries_the_token_and_nothing_that_is_forbidden_with_it() {
 
 #[tokio::test]
 async fn a_token_that_is_too_old_or_wrong_asks_for_a_full_pass() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     shop.mount(listing().and(query_param_is_missing("syncToken")).respond_with(last(&[]))).await;
     let cursor = done(&shop.pull(From::Start).await.unwrap());
     let mut wrong = crate::support::problem_body(400, "invalid");
@@ -109,17 +109,17 @@ async fn a_token_that_is_too_old_or_wrong_asks_for_a_full_pass() {
 
 #[tokio::test]
 async fn a_wrong_parameter_of_a_full_pass_is_no_reason_for_another_one() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     shop.mount(listing().respond_with(problem(400, "invalid")).expect(1)).await;
     assert_eq!(shop.pull(From::Start).await.unwrap_err().kind(), ErrorKind::Refused);
 }
 
 #[tokio::test]
 async fn a_cursor_of_other_settings_asks_for_a_full_pass() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     shop.mount(listing().respond_with(last(&[])).expect(1)).await;
     let cursor = done(&shop.pull(From::Start).await.unwrap());
-    let other = Shop::new(json!({"foreign": true})).await;
+    let other = connected(json!({"foreign": true})).await;
     assert_eq!(other.pull(From::Cursor(&cursor)).await.unwrap_err().kind(), ErrorKind::CursorExpired);
     assert!(other.sent().await.is_empty());
 }
@@ -143,7 +143,7 @@ async fn foreign_events_and_series_pass_through_unless_they_are_asked_for() {
             vec![MARK, "aa11bb22cc33", "aa11bb22cc33_20261203T080000Z", "c0ffee00c0ffee00c0ffee00c0ffee00"],
         ),
     ] {
-        let shop = Shop::new(settings).await;
+        let shop = connected(settings).await;
         shop.mount(listing().respond_with(last(&items))).await;
         let page = shop.pull(From::Start).await.unwrap();
         assert_eq!(shown(&page), expected);
@@ -154,7 +154,7 @@ async fn foreign_events_and_series_pass_through_unless_they_are_asked_for() {
 
 #[tokio::test]
 async fn training_sessions_come_in_the_same_feed() {
-    let shop = Shop::new(json!({"foreign": true, "foreign_as": "training-sessions"})).await;
+    let shop = connected(json!({"foreign": true, "foreign_as": "training-sessions"})).await;
     let mut session = event("fedcba9876543210fedcba9876543210");
     session["extendedProperties"]["private"]["sync-kind"] = json!("training-sessions");
     shop.mount(listing().respond_with(last(&[event(MARK), session, foreign("aa11bb22cc33")]))).await;
@@ -177,7 +177,7 @@ async fn what_was_over_before_the_window_is_not_handed_over_and_a_full_pass_show
     past["end"]["dateTime"] = json!("2026-10-20T12:00:00+02:00");
     let mut gone_past = past.clone();
     gone_past["status"] = json!("cancelled");
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     let items = [past.clone(), gone_past, deleted(MARK)];
     shop.mount(listing().respond_with(last(&items))).await;
     let full = shop.pull(From::Start).await.unwrap();
@@ -188,7 +188,7 @@ async fn what_was_over_before_the_window_is_not_handed_over_and_a_full_pass_show
 
 #[tokio::test]
 async fn a_calendar_that_is_gone_is_a_setting_to_correct() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     shop.mount(listing().respond_with(problem(404, "notFound")).expect(1)).await;
     let error = shop.pull(From::Start).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
@@ -197,14 +197,14 @@ async fn a_calendar_that_is_gone_is_a_setting_to_correct() {
 
 #[tokio::test]
 async fn a_page_without_a_way_on_is_no_end() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     shop.mount(listing().respond_with(ok(json!({"items": [event(MARK)]}))).expect(1)).await;
     assert_eq!(shop.pull(From::Start).await.unwrap_err().kind(), ErrorKind::BadAnswer);
 }
 
 #[tokio::test]
 async fn one_event_that_makes_no_sense_does_not_hide_the_others() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     let mut odd = event("fedcba9876543210fedcba9876543210");
     odd["start"] = json!({"dateTime": "soon"});
     shop.mount(listing().respond_with(last(&[odd, json!({"id": null}), event(MARK)]))).await;

@@ -4,12 +4,13 @@ use bytes::Bytes;
 use provider_mailchimp::REGISTRATION;
 use serde_json::{Value as Json, json};
 use sync_core::{Check, Collection, ErrorKind, Feed, Record, Role, WebhookKeys};
+use sync_testkit::wire::Wire;
 use wiremock::{
     Mock,
     matchers::{method, path, query_param},
 };
 
-use crate::support::{AUDIENCE, CONTACTS, Shop, ok, open, problem};
+use crate::support::{AUDIENCE, CONTACTS, configured, connected, ok, open, problem};
 
 fn get(tail: &str) -> wiremock::MockBuilder {
     Mock::given(method("GET")).and(path(format!("/3.0{tail}")))
@@ -19,7 +20,7 @@ fn field(tag: &str, kind: &str, required: bool) -> Json {
     json!({"merge_id": 1, "tag": tag, "name": tag, "type": kind, "required": required, "options": {"choices": ["A"]}})
 }
 
-async fn audience(shop: &Shop, fields: &[Json]) {
+async fn audience(shop: &Wire, fields: &[Json]) {
     let list = json!({"id": AUDIENCE, "name": "Newsletter", "double_optin": true, "has_welcome": false,
         "stats": {"member_count": 9204}});
     shop.mount(get("/").respond_with(ok(json!({"account_id": "8d3a3db4d9", "account_name": "Blue Manta"})))).await;
@@ -29,7 +30,7 @@ async fn audience(shop: &Shop, fields: &[Json]) {
 }
 
 async fn problems(settings: Json, fields: &[Json]) -> Vec<String> {
-    let shop = Shop::new(settings).await;
+    let shop = connected(settings).await;
     audience(&shop, fields).await;
     let checked = shop.check(Check::Settings).await.unwrap();
     checked.problems.into_iter().map(|problem| problem.setting).collect()
@@ -37,7 +38,7 @@ async fn problems(settings: Json, fields: &[Json]) -> Vec<String> {
 
 #[tokio::test]
 async fn the_account_is_told_by_one_call_and_needs_no_audience() {
-    let shop = Shop::new(json!({"audience": null})).await;
+    let shop = connected(json!({"audience": null})).await;
     shop.mount(get("/").respond_with(ok(json!({"account_id": "8d3a3db4d9", "account_name": "Blue Manta"}))).expect(1)).await;
     let checked = shop.check(Check::Account).await.unwrap();
     assert_eq!(checked.accounts, [("8d3a3db4d9".into(), "Blue Manta".to_owned())]);
@@ -46,7 +47,7 @@ async fn the_account_is_told_by_one_call_and_needs_no_audience() {
 
 #[tokio::test]
 async fn a_check_learns_the_audience_and_its_merge_fields() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     audience(&shop, &[field("FNAME", "text", true), field("LNAME", "text", false)]).await;
     let checked = shop.check(Check::Settings).await.unwrap();
     assert!(checked.problems.is_empty(), "{:?}", checked.problems);
@@ -58,7 +59,7 @@ async fn a_check_learns_the_audience_and_its_merge_fields() {
 
 #[tokio::test]
 async fn with_the_grant_the_ids_of_tags_are_learned_page_by_page() {
-    let shop = Shop::configured(json!({"page_size": 1}), json!({})).await.granting(&["automation"]);
+    let shop = configured(json!({"page_size": 1}), json!({})).await.granting(&["automation"]);
     audience(&shop, &[]).await;
     for (offset, id, name) in [("0", 7, "VIP"), ("1", 8, "Diver ")] {
         let page = json!({"segments": [{"id": id, "name": name}], "total_items": 2});
@@ -71,10 +72,10 @@ async fn with_the_grant_the_ids_of_tags_are_learned_page_by_page() {
 
 #[tokio::test]
 async fn an_audience_that_is_missing_or_gone_is_a_problem_and_no_error() {
-    let shop = Shop::new(json!({"audience": null})).await;
+    let shop = connected(json!({"audience": null})).await;
     shop.mount(get("/").respond_with(ok(json!({"account_id": "x"})))).await;
     assert_eq!(shop.check(Check::Settings).await.unwrap().problems[0].setting, "audience");
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     shop.mount(get("/").respond_with(ok(json!({"account_id": "x"})))).await;
     shop.mount(get(&format!("/lists/{AUDIENCE}")).respond_with(problem(404, "Resource Not Found", "x")).expect(1)).await;
     let problems = shop.check(Check::Settings).await.unwrap().problems;
@@ -95,7 +96,7 @@ async fn the_mapping_is_held_against_the_audience() {
 
 #[tokio::test]
 async fn audiences_are_chosen_from_a_live_list() {
-    let shop = Shop::configured(json!({"page_size": 2}), json!({"audience": null})).await;
+    let shop = configured(json!({"page_size": 2}), json!({"audience": null})).await;
     let list = |id: &str, name: &str, count| json!({"id": id, "name": name, "stats": {"member_count": count}});
     let first = json!({"lists": [list("a1", "Newsletter", 9204), list("b2", "Staff", 3)], "total_items": 3});
     shop.mount(get("/lists").and(query_param("offset", "0")).respond_with(ok(first)).expect(2)).await;
@@ -109,7 +110,7 @@ async fn audiences_are_chosen_from_a_live_list() {
 
 #[tokio::test]
 async fn merge_fields_and_tags_are_chosen_from_the_audience() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     let fields = json!({"merge_fields": [field("FNAME", "text", true)], "total_items": 1});
     shop.mount(get(&format!("/lists/{AUDIENCE}/merge-fields")).respond_with(ok(fields)).expect(1)).await;
     let tags = json!({"segments": [{"id": 1, "name": "VIP"}], "total_items": 1});
@@ -123,7 +124,7 @@ async fn merge_fields_and_tags_are_chosen_from_the_audience() {
 
 #[tokio::test]
 async fn choices_of_an_audience_need_one() {
-    let shop = Shop::new(json!({"audience": null})).await;
+    let shop = connected(json!({"audience": null})).await;
     assert_eq!(shop.choices("tags", None).await.unwrap_err().kind(), ErrorKind::Config);
 }
 

@@ -8,7 +8,8 @@ use wiremock::{
 };
 
 use crate::support::{
-    ADA, ADA_ID, AUDIENCE, Shop, consent, create, customer, member, ok, problem, remote, remove, tagging, update, written,
+    ADA, ADA_ID, AUDIENCE, connected, consent, create, customer, member, ok, problem, remote, remove, tagging, update,
+    written,
 };
 
 /// What we may send although the description does not have it: operation, place, reason.
@@ -29,7 +30,7 @@ fn spec() -> Option<Json> {
 /// Makes every call that we ever make.
 async fn all_calls() -> Vec<(String, String, Json)> {
     let settings = json!({"tags_in_create": true, "skip_merge_validation": true});
-    let shop = Shop::new(settings).await.granting(&["automation", "confirmation-mail"]);
+    let shop = connected(settings).await.granting(&["automation", "confirmation-mail"]);
     let answers: [(&str, &str, ResponseTemplate); 12] = [
         ("GET", "/3.0/$", ok(json!({"account_id": "x"}))),
         ("GET", "/lists$", ok(json!({"lists": [], "total_items": 0}))),
@@ -74,11 +75,11 @@ async fn all_calls() -> Vec<(String, String, Json)> {
         update(archived, with(C::Granted, Some("2026-02-02T00:00:00Z")), &["consent.email"]),
         remove(known()),
     ] {
-        shop.send(&op).await;
+        shop.send(&op).await.unwrap();
     }
     let shop = shop.knowing(Facts::of("tags", json!({"old": 6})));
     let tagged = tagging(update(known(), customer(ADA), &["tags"]), &["vip"], &["old"]);
-    shop.send(&tagged).await;
+    shop.send(&tagged).await.unwrap();
     shop.push(&format!("tags:{ADA_ID}"), &[tagged]).await.unwrap();
     shop.sent().await
 }

@@ -10,7 +10,7 @@ use wiremock::{
     matchers::{method, path, query_param, query_param_is_missing},
 };
 
-use crate::support::{ADA, ADA_ID, AUDIENCE, Shop, member, ok, problem};
+use crate::support::{ADA, ADA_ID, AUDIENCE, configured, connected, member, ok, problem};
 
 fn listing() -> wiremock::MockBuilder {
     Mock::given(method("GET")).and(path(format!("/3.0/lists/{AUDIENCE}/members")))
@@ -51,7 +51,7 @@ fn done(page: &Page) -> &Cursor {
 
 #[tokio::test]
 async fn a_full_pass_reads_all_statuses_and_then_the_archive() {
-    let shop = Shop::configured(json!({"page_size": 2}), json!({})).await;
+    let shop = configured(json!({"page_size": 2}), json!({})).await;
     let all = || listing().and(query_param("count", "2")).and(query_param_is_missing("status"));
     let first = page(3, &[member(ADA, "subscribed"), member("b@example.com", "unsubscribed")]);
     shop.mount(all().and(query_param("offset", "0")).respond_with(first).expect(1)).await;
@@ -74,7 +74,7 @@ async fn a_full_pass_reads_all_statuses_and_then_the_archive() {
 
 #[tokio::test]
 async fn a_delta_asks_for_changes_in_whole_seconds_and_in_order() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     shop.mount(listing().and(query_param_is_missing("since_last_changed")).respond_with(page(0, &[])).expect(2)).await;
     let half = shop.pull(From::Start).await.unwrap();
     let full = shop.pull(From::Page(more(&half))).await.unwrap();
@@ -91,7 +91,7 @@ async fn a_delta_asks_for_changes_in_whole_seconds_and_in_order() {
 
 #[tokio::test]
 async fn echoes_of_a_large_push_are_paged_through_once() {
-    let shop = Shop::configured(json!({"page_size": 2}), json!({})).await;
+    let shop = configured(json!({"page_size": 2}), json!({})).await;
     let mut echo = member(ADA, "subscribed");
     echo["last_changed"] = json!("2026-03-01T12:00:00+00:00");
     let echoes = listing().and(query_param("since_last_changed", "2026-03-01T11:59:00+00:00"));
@@ -110,7 +110,7 @@ async fn echoes_of_a_large_push_are_paged_through_once() {
 
 #[tokio::test]
 async fn a_bad_cursor_or_token_asks_for_a_full_pass() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     for from in [From::Cursor(&"&#+ /".into()), From::Page(&"&#+ /".into())] {
         assert_eq!(shop.pull(from).await.unwrap_err().kind(), ErrorKind::CursorExpired);
     }
@@ -119,14 +119,14 @@ async fn a_bad_cursor_or_token_asks_for_a_full_pass() {
 
 #[tokio::test]
 async fn a_feed_of_an_audience_that_is_gone_is_a_setting_to_correct() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     shop.mount(listing().respond_with(problem(404, "Resource Not Found", "x")).expect(1)).await;
     assert_eq!(shop.pull(From::Start).await.unwrap_err().kind(), ErrorKind::Config);
 }
 
 #[tokio::test]
 async fn members_are_found_by_id_and_by_address() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     let read = Mock::given(method("GET")).and(path(format!("/3.0/lists/{AUDIENCE}/members/{ADA_ID}")));
     shop.mount(read.respond_with(ok(member(ADA, "archived"))).expect(2)).await;
     let key = NaturalKey::of("email", " Ada.Lovelace@Example.com").unwrap();
@@ -138,7 +138,7 @@ async fn members_are_found_by_id_and_by_address() {
 
 #[tokio::test]
 async fn nobody_there_is_absent_and_an_outage_is_an_error() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     shop.mount(Mock::given(method("GET")).respond_with(problem(404, "Resource Not Found", "x")).up_to_n_times(1).expect(1))
         .await;
     assert_eq!(shop.find(FindBy::Ids(&[ADA_ID.into()])).await.unwrap(), [Found::Absent]);
@@ -147,7 +147,7 @@ async fn nobody_there_is_absent_and_an_outage_is_an_error() {
 
 #[tokio::test]
 async fn an_empty_answer_is_no_proof_of_anything() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     shop.mount(Mock::given(method("GET")).respond_with(ok(json!({}))).expect(2)).await;
     assert_eq!(shop.find(FindBy::Ids(&[ADA_ID.into()])).await.unwrap_err().kind(), ErrorKind::BadAnswer);
     assert_eq!(shop.pull(From::Start).await.unwrap_err().kind(), ErrorKind::BadAnswer);
@@ -155,7 +155,7 @@ async fn an_empty_answer_is_no_proof_of_anything() {
 
 #[tokio::test]
 async fn what_cannot_be_looked_up_is_said() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     let name = NaturalKey::of("last_name", "Lovelace").unwrap();
     for by in [FindBy::Markers(&[Marker::new("x")]), FindBy::Keys(&[name])] {
         assert_eq!(shop.find(by).await.unwrap_err().kind(), ErrorKind::Unsupported);

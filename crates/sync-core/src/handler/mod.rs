@@ -329,7 +329,8 @@ impl Registration {
             descriptor: C::DESCRIPTOR,
             build: |config| {
                 let config = if config.is_null() { serde_json::Value::Object(serde_json::Map::new()) } else { config };
-                serde_json::from_value::<C>(config)
+                // The path names the entry, which serde's own words leave out where a value has the wrong type.
+                serde_path_to_error::deserialize::<_, C>(config)
                     .map_err(|error| {
                         Error::new(
                             ErrorKind::Config,
