@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs, io, path::Path};
 
 use crate::Result;
 
-/// Folders that hold no sources of ours.
+/// Folders that hold no sources of ours. In a worktree `.git` is a file.
 const NOT_OURS: &[&str] = &[".git", "target"];
 
 /// Path from the root, with `/`, to text.
@@ -27,7 +27,10 @@ impl Tree {
             let name = entry.file_name().to_string_lossy().into_owned();
             let path = format!("{prefix}{name}");
             let kind = entry.file_type()?;
-            if kind.is_dir() && !NOT_OURS.contains(&name.as_str()) && !name.starts_with("target-") {
+            if NOT_OURS.contains(&name.as_str()) {
+                continue;
+            }
+            if kind.is_dir() && !name.starts_with("target-") {
                 self.read_folder(&entry.path(), &format!("{path}/"))?;
             } else if kind.is_file()
                 && let Ok(text) = String::from_utf8(fs::read(entry.path())?)
@@ -56,8 +59,17 @@ impl Tree {
 
     /// The members' manifests, by path.
     pub(crate) fn manifests(&self) -> impl Iterator<Item = (&str, Manifest)> {
-        let members = self.files().filter(|(path, _)| path.ends_with("/Cargo.toml"));
-        members.map(|(path, text)| (path, Manifest::parse(text)))
+        self.all_manifests().filter(|(path, manifest)| *path != "Cargo.toml" && !manifest.is_root())
+    }
+
+    /// The manifests of workspaces: the root's, and of those apart from it.
+    pub(crate) fn roots(&self) -> impl Iterator<Item = (&str, Manifest)> {
+        self.all_manifests().filter(|(_, manifest)| manifest.is_root())
+    }
+
+    fn all_manifests(&self) -> impl Iterator<Item = (&str, Manifest)> {
+        let manifests = self.files().filter(|(path, _)| path.rsplit('/').next() == Some("Cargo.toml"));
+        manifests.map(|(path, text)| (path, Manifest::parse(text)))
     }
 
     /// The names of the folders directly under `crates/` that start so.
@@ -119,6 +131,11 @@ impl Manifest {
             }
         }
         manifest
+    }
+
+    /// True for a workspace's root.
+    fn is_root(&self) -> bool {
+        self.sections.iter().any(|(section, _)| section == "workspace")
     }
 
     /// The entries of a section.

@@ -60,7 +60,21 @@ pub(super) fn dispatch_takes_providers_and_store_by_feature(tree: &Tree) -> Vec<
 
 /// What `sync-core` needs, one package a line: `name version`.
 pub(super) fn core_tree() -> Result<String> {
-    cargo::output(&["tree", "--package", "sync-core", "--edges", "normal,build", "--all-features", "--prefix", "none"])
+    let edges = ["--edges", "normal,build", "--all-features", "--prefix", "depth", "--no-dedupe"];
+    Ok(tree_of("sync-core", &cargo::output(&[&["tree", "--package", "sync-core"], &edges[..]].concat())?))
+}
+
+/// The tree of one package among those that `cargo tree --prefix depth` printed, without the depths. Where cargo unifies
+/// the features of a workspace, it prints the trees of all members whichever was asked for.
+fn tree_of(package: &str, printed: &str) -> String {
+    let lines = printed.lines().map(|line| {
+        let name = line.trim_start_matches(|c: char| c.is_ascii_digit());
+        (line.len() - name.len() == 1 && line.starts_with('0'), name)
+    });
+    let is_it = |name: &str| name.split(' ').next() == Some(package);
+    let from = lines.skip_while(|(is_root, name)| !(*is_root && is_it(name)));
+    let own = from.enumerate().take_while(|(idx, (is_root, _))| *idx == 0 || !is_root);
+    own.map(|(_, (_, name))| format!("{name}\n")).collect()
 }
 
 pub(super) fn core_reaches_no_client(core_tree: &str) -> Vec<String> {
@@ -112,6 +126,13 @@ mod tests {
         let found =
             dispatch_takes_providers_and_store_by_feature(&Tree::of(&[("crates/sync-dispatch/Cargo.toml", manifest)]));
         assert_eq!(found, ["crates/sync-dispatch/Cargo.toml: make `provider-a` optional and name it in a feature"]);
+    }
+
+    #[test]
+    fn the_tree_of_one_package_is_told_from_its_neighbours() {
+        let printed = "0a v1\n1reqwest v1\n\n0sync-core v1 (path)\n1http v1\n10deep v1\n\n0z v1\n1tokio v1\n";
+        assert_eq!(tree_of("sync-core", printed), "sync-core v1 (path)\nhttp v1\ndeep v1\n\n");
+        assert_eq!(tree_of("sync-core", "0a v1\n1sync-core v1\n"), "");
     }
 
     #[test]

@@ -35,6 +35,22 @@ pub(super) fn versions_live_in_the_root(tree: &Tree) -> Vec<String> {
     each.collect()
 }
 
+/// With `lints_and_package_data_are_inherited` this holds for every target of every package: a lint that is forbidden
+/// can't be allowed again.
+pub(super) fn unsafe_code_is_forbidden(tree: &Tree) -> Vec<String> {
+    let mut found = Vec::new();
+    for (path, manifest) in tree.roots() {
+        let section = if manifest.section("package").is_empty() { "workspace.lints.rust" } else { "lints.rust" };
+        if manifest.value(section, "unsafe_code") != Some("forbid") {
+            found.push(format!("{path}: write `unsafe_code = \"forbid\"` under [{section}]"));
+        }
+    }
+    if tree.text("Cargo.toml").is_none() {
+        found.push("Cargo.toml: is missing".to_owned());
+    }
+    found
+}
+
 pub(super) fn msrv_is_the_pinned_toolchain(tree: &Tree) -> Vec<String> {
     let read = |path: &str, section: &str, key: &str| {
         tree.text(path).and_then(|text| Manifest::parse(text).value(section, key).map(str::to_owned))
@@ -95,6 +111,22 @@ mod tests {
         let own = TIDY.replace("serde.workspace = true", "serde = \"1\"");
         let found = versions_live_in_the_root(&Tree::of(&[("crates/a/Cargo.toml", &own)]));
         assert!(found.len() == 1 && found[0].contains("`serde`"), "{found:?}");
+    }
+
+    #[test]
+    fn unsafe_code_is_forbidden_in_every_workspace() {
+        let tree = |level: &str| {
+            Tree::of(&[
+                ("Cargo.toml", &format!("[workspace]\n[workspace.lints.rust]\nunsafe_code = \"{level}\"\n")),
+                (
+                    "tests/fuzz/Cargo.toml",
+                    &format!("[package]\nname = \"f\"\n[workspace]\n[lints.rust]\nunsafe_code = \"{level}\"\n"),
+                ),
+            ])
+        };
+        assert_eq!(unsafe_code_is_forbidden(&tree("forbid")), [""; 0]);
+        assert_eq!(unsafe_code_is_forbidden(&tree("deny")).len(), 2);
+        assert_eq!(lints_and_package_data_are_inherited(&tree("forbid")), [""; 0], "a workspace apart inherits nothing");
     }
 
     #[test]

@@ -17,6 +17,7 @@ const CHECKS: &[Check] = &[
     layers::dispatch_takes_providers_and_store_by_feature,
     manifests::lints_and_package_data_are_inherited,
     manifests::versions_live_in_the_root,
+    manifests::unsafe_code_is_forbidden,
     manifests::msrv_is_the_pinned_toolchain,
     manifests::packages_come_from_the_public_registry,
     text::open_ends_have_a_link,
