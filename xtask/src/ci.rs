@@ -18,7 +18,10 @@ type Step = (&'static str, fn() -> Result<Totals>);
 
 /// The lints, the tests and the docs build with the same features, so that they share what they compile.
 const STEPS: &[Step] = &[
-    ("format", || run::check(&mut cargo(&["fmt", "--all", "--", "--check"])).map(none)),
+    ("format", || {
+        run::check(&mut cargo(&["fmt", "--all", "--", "--check"]))?;
+        run::check(&mut cargo(&["fmt", "--manifest-path", "tests/fuzz/Cargo.toml", "--", "--check"])).map(none)
+    }),
     ("tidy", || tidy::run().map(none)),
     ("lints", || run::check(&mut everything(&["clippy"], &["--all-targets", "--", "-D", "warnings"])?).map(none)),
     ("tests", || {

@@ -7,6 +7,8 @@ mod ci;
 mod docs;
 mod features;
 mod run;
+#[cfg(feature = "supply")]
+mod supply;
 mod tidy;
 mod tree;
 
@@ -23,8 +25,22 @@ cargo xtask COMMAND
   features         each library by itself and each feature alone; sync-dispatch with none, one and all
   docs [--check]   writes the README's provider table from the descriptors, or checks that it is up to date
   bench [NAME…]    measures against the limits, prints figures, writes BENCH.md; --quick: a twentieth of the records
+  supply [--bless] licences, bans and sources; the public API against its snapshots (--bless renews them);
+                   minimal versions; a bill of materials in target/sbom.cdx.json
   help             this text
 ";
+
+/// Starts itself again with what reads a public API.
+#[cfg(not(feature = "supply"))]
+fn supply(args: &[&str]) -> Result<()> {
+    let again = ["run", "--quiet", "--package", "xtask", "--features", "supply", "--", "supply"];
+    run::check(&mut cargo::cargo(&[&again, args].concat()))
+}
+
+#[cfg(feature = "supply")]
+fn supply(args: &[&str]) -> Result<()> {
+    supply::run(args)
+}
 
 /// Starts itself again, optimised and with what measuring needs.
 #[cfg(not(feature = "bench"))]
@@ -39,6 +55,10 @@ fn bench(args: &[&str]) -> Result<()> {
 }
 
 fn main() -> ExitCode {
+    #[cfg(feature = "supply")]
+    if let Some(code) = supply::stand_in_for_rustdoc() {
+        return code;
+    }
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let done = match args.as_slice() {
@@ -47,6 +67,7 @@ fn main() -> ExitCode {
         ["features"] => features::run().map(drop),
         ["docs"] => docs::write(),
         ["docs", "--check"] => docs::check(),
+        ["supply", rest @ ..] => supply(rest),
         ["bench", rest @ ..] => bench(rest),
         #[cfg(feature = "bench")]
         ["bench-peer", rest @ ..] => bench::peer::run(rest),
