@@ -53,13 +53,22 @@ pub fn position(place: &Place, data: &[u8]) {
         Some(end) => (&data[..end], &data[end + END.len()..]),
         None => (data, &b""[..]),
     };
-    let text = String::from_utf8_lossy(text);
+    let text = String::from_utf8_lossy(text).replace("{of}", &place.digest);
     let script = Script::read(rest);
     let asking = Asking { place, script: &script, cancel: Cancel::new(), grants: grants(place) };
     match text.strip_prefix('>') {
         Some(token) => asking.page(From::Page(&PageToken::new(token))),
         None => asking.page(From::Cursor(&Cursor::new(text))),
     };
+}
+
+/// The digest of its settings that a provider writes into its cursors, where it does.
+pub(crate) fn digest(place: &Place) -> String {
+    let script = Script::read(br#"{"items":[],"nextSyncToken":"s"}"#);
+    let asking = Asking { place, script: &script, cancel: Cancel::new(), grants: grants(place) };
+    let Some(Next::Done(cursor)) = asking.page(From::Start).map(|page| page.next) else { return String::new() };
+    let cursor: serde_json::Value = serde_json::from_str(cursor.as_str()).unwrap_or_default();
+    cursor["of"].as_str().unwrap_or_default().to_owned()
 }
 
 /// All side effects: what needs one is fuzzed, too.

@@ -1,11 +1,13 @@
 //! What the targets share: a provider's handler over answers that come from the fuzzer, and what must hold whatever they are.
 
 mod ask;
+#[cfg(feature = "host")]
 mod entry;
 mod places;
 mod script;
 
 pub use ask::{answers, position};
+#[cfg(feature = "host")]
 pub use entry::Entry;
 pub use places::{Place, google_calendar, mailchimp};
 pub use script::Script;

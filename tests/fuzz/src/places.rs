@@ -29,6 +29,8 @@ pub struct Place {
     pub key: (&'static str, &'static str),
     /// What was learned before.
     pub facts: Facts,
+    /// The digest of the settings that stands in its cursors, where they have one.
+    pub digest: String,
     /// The words of what can be chosen.
     pub choices: &'static [&'static str],
 }
@@ -72,6 +74,7 @@ pub fn mailchimp() -> Place {
         remote: RemoteId::from_static("3e3417df7a4b0ecd0d0e8a2ac4ff6b42"),
         key: ("email", "ada@example.com"),
         facts,
+        digest: String::new(),
         choices: &["audiences", "merge-fields", "tags"],
     }
 }
@@ -91,7 +94,7 @@ pub fn google_calendar() -> Place {
     facts.learn(Facts::of("names", json!({CALENDAR: "Trips"})));
     facts.learn(Facts::of("window", json!({"from": "2026-10-23", "until": "2028-05-22"})));
     let settings = json!({"calendar": CALENDAR, "foreign": true, "direction": "both", "text": "{description}"});
-    Place {
+    let mut place = Place {
         registration: &REGISTRATION,
         handler: open(&REGISTRATION, settings, Some("ada@example.com")),
         resource: ResourceName::from_static("trips"),
@@ -102,8 +105,11 @@ pub fn google_calendar() -> Place {
         remote: RemoteId::from_static("0123456789abcdef0123456789abcdef"),
         key: ("title", "reef trip"),
         facts,
+        digest: String::new(),
         choices: &["calendars", "time-zones"],
-    }
+    };
+    place.digest = crate::ask::digest(&place);
+    place
 }
 
 fn date(text: &str) -> jiff::civil::Date {
