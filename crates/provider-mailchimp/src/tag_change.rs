@@ -192,6 +192,10 @@ mod tests {
             marker: Marker::new("m"),
             open: Default::default(),
             here: None,
+            agreed: Default::default(),
+            amends: None,
+            taken: Vec::new(),
+            is_final: false,
             reason: Reason::ChangedHere,
         }
     }

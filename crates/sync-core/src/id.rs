@@ -4,7 +4,7 @@ use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::model::{Contact, Event, Model};
+use crate::model::{Contact, Event, Invoice, InvoiceLine, Model, Payment};
 
 /// Text ids. Those with a list of `words` keep none of these as a text of their own: records and links come by the hundred
 /// thousand, and their names are few.
@@ -146,7 +146,7 @@ text_id! {
     /// Which of several counterparts of one record a link is: [`Role::MAIN`] unless the provider names another.
     Role in &[&["main"]];
     /// A field of a record, such as `email` or `extra.level`.
-    FieldName in &[Contact::FIELDS, Event::FIELDS];
+    FieldName in &[Contact::FIELDS, Event::FIELDS, Invoice::FIELDS, InvoiceLine::FIELDS, Payment::FIELDS, &["invoice"]];
 }
 
 impl Collection {
@@ -165,7 +165,20 @@ impl Collection {
 impl Role {
     /// The only counterpart, where a provider knows no other.
     pub const MAIN: Self = Self::from_static("main");
+
+    /// The record that makes up for a change of one that could not be changed any more; the first has the number 2.
+    pub fn amendment(number: u32) -> Self {
+        Self::new(format!("{AMENDMENT}{number}"))
+    }
+
+    /// The number of an amendment.
+    pub fn amendment_number(&self) -> Option<u32> {
+        self.as_str().strip_prefix(AMENDMENT)?.parse().ok()
+    }
 }
+
+/// What the roles of amendments start with.
+const AMENDMENT: &str = "amendment-";
 
 /// One organization's use of one integration: what connections, leases, links, cursors and runs belong to.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

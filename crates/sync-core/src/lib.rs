@@ -19,6 +19,7 @@ mod natural_key;
 mod operation;
 mod outcome;
 mod ports;
+mod refs;
 mod remote;
 mod request;
 mod result;
@@ -26,6 +27,7 @@ mod rules;
 pub mod settings;
 mod sign_in;
 mod signal;
+mod tally;
 mod value;
 
 pub use call::{Call, Classify, Repeat};
@@ -36,9 +38,9 @@ pub use descriptor::{
 };
 pub use error::{Effect, Error, ErrorKind, Owner, Result, Retry};
 pub use handler::{
-    BuildIntegration, Check, Checked, Choice, Choices, Connection, Context, Deliverer, Delivery, Find, FindBy, From,
-    Integration, Lane, MakeChoice, MakesChoice, Making, Message, Messenger, Next, Opened, Page, PlanDigest, Prepare,
-    Prepared, Problem, Pull, Push, Registration, SyncHandler, Watch, Watching,
+    Amendment, BuildIntegration, Check, Checked, Choice, Choices, Connection, Context, Deliverer, Delivery, Find, FindBy,
+    From, Integration, KeysOf, Lane, MakeChoice, MakesChoice, Making, Message, Messenger, Next, Opened, Page, PlanDigest,
+    Prepare, Prepared, Problem, Pull, Push, Registration, SyncHandler, Watch, Watching,
 };
 pub use id::{
     AccountId, CallKey, Collection, ContainerId, Cursor, FieldName, InstallationId, IntegrationId, LocalId, Marker,
@@ -46,7 +48,8 @@ pub use id::{
 };
 pub use natural_key::NaturalKey;
 pub use operation::{
-    CallSet, Facts, Grants as EffectGrants, Here, Operation, Part, PartRef, Reason, Receipt, Safety, SetChange, Skip, Verb,
+    AgreedLines, Amends, CallSet, Facts, Grants as EffectGrants, Here, Operation, Part, PartRef, Reason, Receipt, Safety,
+    SetChange, Skip, Verb,
 };
 pub use outcome::{Outcome, OutcomeKind, code};
 pub use ports::{
@@ -55,12 +58,15 @@ pub use ports::{
     OwnClient, PendingSignIn, Random, Records, SignIns, Swapped, SystemClock, SystemRandom, Transport, TransportError,
     TransportFault, TransportLimits, Within, WritableRecords,
 };
+pub use refs::Refs;
 pub use remote::{Change, Complete, Found, Remote, RemoteState};
 pub use request::{Direction, ItemRef, SyncRequest};
 pub use result::{Capabilities, Counts, Details, Stop, SyncResult};
 pub use rules::{
-    ConflictPolicy, Filter, FilterTest, Guard, OnRefusal, OnRemoteDelete, OnRemoteNew, OutOfScope, Rules, SharedKey, Target,
+    Amend, ConflictPolicy, Evidence, Filter, FilterTest, Guard, Near, NoEvidence, OnRefusal, OnRemoteDelete, OnRemoteNew,
+    OutOfScope, Rules, SharedKey, Target, Verdict,
 };
 pub use sign_in::{EndSign, SignInEnd, SignInWords};
 pub use signal::{DedupeKey, Inbound, Signal, WebhookKeys, channel_id};
+pub use tally::{Tally, TallyKey};
 pub use value::{FieldKind, FieldOwner, Hash, Hasher, Record, Ref, Value};

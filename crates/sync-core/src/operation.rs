@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ContainerId, Error, FieldName, LocalId, LocalVerb, Marker, OperationId, Owner, Record, Remote, RemoteId, ResourceName,
-    Role, SideEffect, Version,
+    ContainerId, Error, FieldName, LocalId, LocalVerb, Marker, NaturalKey, OperationId, Owner, Record, Refs, Remote,
+    RemoteId, ResourceName, Role, SideEffect, Version,
 };
 
 /// One thing to do, there, here or on both sides, with its reason. Speaks local ids only; a record that is new there goes
@@ -47,6 +47,19 @@ pub struct Operation {
     /// Fields that differ and are left as they are for now: what was last agreed on about them stays.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub open: BTreeSet<FieldName>,
+    /// Lists of lines as both sides last agreed on them, by field: which of ours is which of theirs, and what was added
+    /// there since, follows from it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub agreed: BTreeMap<FieldName, AgreedLines>,
+    /// Where it makes up for a change of the main record that could not be made: what that change was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub amends: Option<Box<Amends>>,
+    /// What identifies records by content and is known to belong to others there, such as the name of somebody else.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub taken: Vec<NaturalKey>,
+    /// True when it cannot be taken back there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_final: bool,
     /// What to write here. Not the provider's concern: it prepares what `changed` says, which is empty where only this
     /// side is written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -67,6 +80,32 @@ pub struct Here {
     /// The version that it was decided on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expect: Option<Version>,
+}
+
+/// A list of lines as both sides last agreed on it, as each side had it. Where the provider shows as many lines as it was
+/// sent, they are in the same order.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct AgreedLines {
+    /// The host's lines.
+    pub here: Vec<Record>,
+    /// The provider's lines.
+    pub there: Vec<Record>,
+}
+
+/// The change that an amendment makes up for.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct Amends {
+    /// Both, the change and what makes up for it, as one decision in people's words.
+    pub words: String,
+    /// The host's record as it is agreed on once the amendment is there.
+    pub fields: Record,
+}
+
+/// Prints no content.
+impl fmt::Debug for Amends {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Amends").finish_non_exhaustive()
+    }
 }
 
 impl Operation {
@@ -130,6 +169,12 @@ pub enum Reason {
     EditBeatsDelete,
     /// The host refused a change, and the other side is put back.
     PutBack,
+    /// New here, and something that was asked for refers to it.
+    Needed,
+    /// Changed here, and the record there can't be changed any more: a further record makes up for it.
+    Amended,
+    /// What an earlier run did is taken back.
+    Undone,
 }
 
 impl Reason {
@@ -149,6 +194,9 @@ impl Reason {
             Self::Settled => "settled",
             Self::EditBeatsDelete => "edit-beats-delete",
             Self::PutBack => "put-back",
+            Self::Needed => "needed",
+            Self::Amended => "amended",
+            Self::Undone => "undone",
         }
     }
 }
@@ -188,12 +236,14 @@ pub struct Part {
     pub safety: Safety,
     /// What it sets off beyond the record.
     pub effects: &'static [SideEffect],
+    /// True when what it does cannot be taken back there: a plan marks it.
+    pub is_final: bool,
 }
 
 impl Part {
     /// A part with a call of its own, that costs 1 of the budget `""` and sets nothing off.
     pub fn new(stage: u8, group: impl Into<Cow<'static, str>>, max: usize, safety: Safety) -> Self {
-        Self { stage, group: group.into(), max, serial: false, budget: "", cost: 1, safety, effects: &[] }
+        Self { stage, group: group.into(), max, serial: false, budget: "", cost: 1, safety, effects: &[], is_final: false }
     }
 
     /// With the budget that pays, and the cost of a call.
@@ -208,6 +258,13 @@ impl Part {
     #[must_use]
     pub fn serial(mut self) -> Self {
         self.serial = true;
+        self
+    }
+
+    /// As one that cannot be taken back there.
+    #[must_use]
+    pub fn final_there(mut self) -> Self {
+        self.is_final = true;
         self
     }
 
@@ -266,8 +323,8 @@ pub struct PartRef<'a> {
     pub remote: Option<&'a RemoteId>,
     /// Its version, where one is known by now.
     pub version: Option<&'a Version>,
-    /// References of the operation's fields, translated.
-    pub refs: &'a BTreeMap<LocalId, RemoteId>,
+    /// References of the operation's fields and of the lists in them, translated.
+    pub refs: &'a Refs,
 }
 
 /// What became of one part.

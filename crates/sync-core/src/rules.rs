@@ -42,15 +42,100 @@ pub struct Rules {
     pub guards: Vec<Guard>,
     /// What happens when the host refuses a change that was made there.
     pub on_refusal: OnRefusal,
+    /// Fields of the host's that are not overwritten unasked where they were changed there too.
+    pub contested: Vec<FieldName>,
+    /// What becomes of a change that the record there does not take any more.
+    pub amend: Amend,
+    /// By what a record without a link is recognised, the strongest first. Counts instead of `match_on` where there is any.
+    pub evidence: Vec<Evidence>,
+    /// What is no evidence, whoever has it.
+    pub no_evidence: NoEvidence,
 }
 
-/// Changes there that a person is asked about.
+/// Changes there that a person is asked about: before they are written here, and, of fields that are the host's, as soon as
+/// they are seen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Guard {
     /// A change of one of these fields.
     pub fields: Vec<FieldName>,
-    /// Of records that this admits; of all when `None`.
+    /// Of records that this admits as they are here, or as they are there; of all when `None`.
     pub when: Option<Filter>,
+}
+
+/// Keys that together say that two records are the same, or may be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Evidence {
+    /// The names of the keys; all must be equal.
+    pub keys: Vec<FieldName>,
+    /// A day that must be near, too.
+    pub near: Option<Near>,
+    /// What it means.
+    pub verdict: Verdict,
+}
+
+/// Two days that are not far from each other.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Near {
+    /// The field of the day.
+    pub field: FieldName,
+    /// How far they may lie apart.
+    pub days: u32,
+}
+
+/// What evidence means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Verdict {
+    /// It is the same record, if only one has it.
+    Same,
+    /// It is the same record, and was there before us: linked under this code of an outcome, and left as it is.
+    There(&'static str),
+    /// It may be: a person is asked.
+    Ask,
+}
+
+/// Keys that say nothing, since many have them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct NoEvidence {
+    /// Values of keys, with `*` for any text: `walkin@*`, `*@example.com`.
+    pub values: Vec<(FieldName, String)>,
+    /// Keys of which more records than this are found; unlimited when `None`.
+    pub more_than: Option<usize>,
+}
+
+impl NoEvidence {
+    /// True when the value of a key says nothing.
+    pub fn covers(&self, field: &str, value: &str) -> bool {
+        self.values.iter().any(|(name, pattern)| name.as_str() == field && fits(&pattern.to_lowercase(), value))
+    }
+}
+
+/// True when a text is what a pattern says, in which `*` stands for any text.
+fn fits(pattern: &str, text: &str) -> bool {
+    let Some((start, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut text) = text.strip_prefix(start) else { return false };
+    let mut pieces = rest.split('*').peekable();
+    while let Some(piece) = pieces.next() {
+        if pieces.peek().is_none() {
+            return text.ends_with(piece);
+        }
+        match text.find(piece) {
+            Some(at) => text = text.get(at + piece.len()..).unwrap_or_default(),
+            None => return false,
+        }
+    }
+    true
+}
+
+/// What becomes of a change that the record there does not take any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Amend {
+    /// A further record makes up for it.
+    #[default]
+    Adjust,
+    /// A person is asked first.
+    Ask,
 }
 
 impl Rules {
@@ -73,6 +158,10 @@ impl Rules {
             changed_at: None,
             guards: Vec::new(),
             on_refusal: OnRefusal::Ask,
+            contested: Vec::new(),
+            amend: Amend::Adjust,
+            evidence: Vec::new(),
+            no_evidence: NoEvidence::default(),
         }
     }
 }
@@ -228,6 +317,17 @@ mod tests {
         let booked = Filter { field: "booked".into(), test: FilterTest::MoreThan(Decimal::ZERO) };
         assert!(!booked.admits(&record));
         assert!(booked.admits(&record.with("booked", Value::Decimal(Decimal::ONE))));
+    }
+
+    #[test]
+    fn what_many_have_is_no_evidence() {
+        let none = NoEvidence {
+            values: vec![("email".into(), "walkin@*".into()), ("email".into(), "*@Blue-Manta.example".into())],
+            more_than: None,
+        };
+        assert!(none.covers("email", "walkin@example.com") && none.covers("email", "desk@blue-manta.example"));
+        assert!(!none.covers("email", "ada@example.com") && !none.covers("name", "walkin@example.com"));
+        assert!(fits("a*b*c", "axxbyyc") && !fits("a*b*c", "axxc") && fits("*", "") && !fits("ab*ba", "aba"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::{Collection, Consent, FieldName, LocalId, RemoteId};
+use crate::{Collection, Consent, FieldName, LocalId, RemoteId, ResourceName};
 
 /// One field's value.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +40,8 @@ pub enum Value {
     Ref(Ref),
     /// What a person has agreed to on one channel.
     Consent(Consent),
+    /// Records inside a record, in order, such as the lines of an invoice.
+    List(Vec<Record>),
     /// Anything structured.
     Json(serde_json::Value),
 }
@@ -56,6 +58,7 @@ impl Value {
             Self::Null => true,
             Self::Text(text) => text.trim().is_empty(),
             Self::Set(set) => set.is_empty(),
+            Self::List(list) => list.is_empty(),
             Self::Json(json) => match json {
                 serde_json::Value::Null => true,
                 serde_json::Value::Array(list) => list.is_empty(),
@@ -83,6 +86,40 @@ impl Value {
         }
     }
 
+    /// The records inside, where it is a list.
+    pub fn as_list(&self) -> Option<&[Record]> {
+        match self {
+            Self::List(list) => Some(list),
+            _ => None,
+        }
+    }
+
+    /// The number, where it is one.
+    pub fn as_decimal(&self) -> Option<Decimal> {
+        match self {
+            Self::Decimal(number) => Some(*number),
+            _ => None,
+        }
+    }
+
+    /// Shows every reference in it, however deep it lies.
+    pub fn each_ref<'a>(&'a self, show: &mut impl FnMut(&'a Ref)) {
+        match self {
+            Self::Ref(to) => show(to),
+            Self::List(list) => list.iter().flat_map(|record| record.iter()).for_each(|(_, value)| value.each_ref(show)),
+            _ => {}
+        }
+    }
+
+    /// Lets every reference in it be replaced, however deep it lies.
+    pub fn each_ref_mut(&mut self, replace: &mut impl FnMut(&mut Ref)) {
+        match self {
+            Self::Ref(to) => replace(to),
+            Self::List(list) => list.iter_mut().for_each(|record| record.each_ref_mut(replace)),
+            _ => {}
+        }
+    }
+
     /// The consent, where it is one.
     pub fn as_consent(&self) -> Option<&Consent> {
         match self {
@@ -105,6 +142,7 @@ impl fmt::Debug for Value {
             Self::Set(_) => "Set(…)",
             Self::Ref(_) => "Ref(…)",
             Self::Consent(_) => "Consent(…)",
+            Self::List(_) => "List(…)",
             Self::Json(_) => "Json(…)",
         })
     }
@@ -121,8 +159,14 @@ pub enum Ref {
         /// Its id there.
         id: LocalId,
     },
-    /// To a record that exists only at the provider.
-    Foreign(RemoteId),
+    /// To a record at the provider: what a provider tells. The engine makes it [`Ref::Local`] where the record has a
+    /// counterpart here.
+    Foreign {
+        /// Its kind there.
+        resource: ResourceName,
+        /// Its id there.
+        id: RemoteId,
+    },
 }
 
 /// How a field's two sides are compared and merged.
@@ -131,8 +175,12 @@ pub enum Ref {
 pub enum FieldKind {
     /// One value; the sides conflict as a whole.
     Scalar,
-    /// One value with an inside that is never merged, such as invoice lines.
+    /// One value with an inside that is never merged.
     Atomic,
+    /// A list of records of which these members are compared, and whose other members are the provider's own, such as the
+    /// lines of an invoice with the account that each is booked to. The list is one value, as an atomic one; the operation
+    /// says what it was on either side ([`crate::Operation::agreed`]).
+    Lines(&'static [&'static str]),
     /// A set in which each side owns the elements it added, such as tags.
     OwnedSet,
     /// A reference to another record.
@@ -204,6 +252,16 @@ impl Record {
     /// All fields, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&FieldName, &Value)> {
         self.0.iter().map(|(field, value)| (field, value))
+    }
+
+    /// Shows every reference in it, also those in lists.
+    pub fn each_ref<'a>(&'a self, show: &mut impl FnMut(&'a Ref)) {
+        self.0.iter().for_each(|(_, value)| value.each_ref(show));
+    }
+
+    /// Lets every reference in it be replaced, also those in lists.
+    pub fn each_ref_mut(&mut self, replace: &mut impl FnMut(&mut Ref)) {
+        self.0.iter_mut().for_each(|(_, value)| value.each_ref_mut(replace));
     }
 
     /// Keeps the fields for which `keep` says so.
@@ -394,9 +452,15 @@ impl Hasher {
                 self.text(collection.as_str());
                 self.text(id.as_str());
             }
-            Value::Ref(Ref::Foreign(id)) => {
+            Value::Ref(Ref::Foreign { resource, id }) => {
                 self.bytes(b"rf");
+                self.text(resource.as_str());
                 self.text(id.as_str());
+            }
+            Value::List(list) => {
+                self.bytes(b"l");
+                self.bytes(&(list.len() as u64).to_le_bytes());
+                list.iter().for_each(|record| self.bytes(&record.hash().0));
             }
             Value::Consent(consent) => {
                 self.bytes(b"c");
@@ -447,6 +511,26 @@ mod tests {
         let hash = Hash::of_text("x");
         assert_eq!(hash.to_string().parse::<Hash>().ok(), Some(hash));
         assert!("zz".parse::<Hash>().is_err());
+    }
+
+    #[test]
+    fn a_list_is_equal_by_meaning_and_order_and_its_references_are_found() {
+        let to = |id: &str| Value::Ref(Ref::Local { collection: Collection::INVOICES, id: LocalId::new(id) });
+        let line = |id: &str, amount: &str| {
+            Record::new().with("invoice", to(id)).with("amount", Value::Decimal(amount.parse().unwrap_or_default()))
+        };
+        let list = |lines: Vec<Record>| Record::new().with("allocations", Value::List(lines)).with("customer", to("c"));
+        let record = list(vec![line("1", "2.50"), line("2", "1")]);
+        assert_eq!(record.hash(), list(vec![line("1", "2.5"), line("2", "1.00")]).hash());
+        assert_ne!(record.hash(), list(vec![line("2", "1"), line("1", "2.5")]).hash());
+        let mut found = Vec::new();
+        record.each_ref(&mut |to| found.push(to.clone()));
+        assert_eq!(found.len(), 3);
+        let mut replaced = record.clone();
+        replaced.each_ref_mut(&mut |to| *to = Ref::Foreign { resource: "invoices".into(), id: "r".into() });
+        assert_ne!(replaced.hash(), record.hash());
+        assert_eq!(serde_json::from_str::<Record>(&serde_json::to_string(&record).unwrap()).unwrap(), record);
+        assert!(!format!("{record:?}").contains("2.5") && Value::List(Vec::new()).is_blank());
     }
 
     #[test]

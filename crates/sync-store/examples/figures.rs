@@ -56,6 +56,10 @@ fn planned(i: usize) -> PlannedOp {
         marker: Marker::new("m".repeat(32)),
         open: Default::default(),
         here: None,
+        agreed: Default::default(),
+        amends: None,
+        taken: Vec::new(),
+        is_final: false,
         reason: Reason::NewHere,
     };
     PlannedOp {

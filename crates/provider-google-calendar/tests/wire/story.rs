@@ -1,12 +1,12 @@
 //! The sandbox's Google behind the real way out.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use provider_google_calendar::REGISTRATION;
 use serde_json::{Value as Json, json};
 use sync_core::{
     CallKey, CallSet, Cancel, Change, Check, Clock as _, Connection, Context, Cursor, EffectGrants, Error, Exchange, Facts,
-    Find, FindBy, Found, From, Lane, Next, Opened, Operation, PartRef, Prepare, Prepared, Pull, Push, Receipt, Remote,
+    Find, FindBy, Found, From, Lane, Next, Opened, Operation, PartRef, Prepare, Prepared, Pull, Push, Receipt, Refs, Remote,
     SyncHandler,
 };
 use sync_sandbox::{CalendarSeed, Google, GoogleSeed, GoogleTokenSeed, InProcess, Sandbox, SandboxOptions};
@@ -73,7 +73,7 @@ impl Story {
         let Prepared::Parts(parts) = self.handler.prepare(Prepare::new(&self.facts, &self.grants, &ops[0]))? else {
             panic!("not prepared")
         };
-        let (refs, key) = (BTreeMap::new(), CallKey::from_static("key"));
+        let (refs, key) = (Refs::new(), CallKey::from_static("key"));
         let refs: Vec<PartRef<'_>> = ops
             .iter()
             .map(|op| {

@@ -13,9 +13,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sync_core::{
     Change, Check, Checked, Choice, Choices, Complete, Connection, Consent, ConsentState, ContainerId, Context, Descriptor,
-    Effect, EffectGrants, Error, ErrorKind, Facts, Feed, Find, Found, From, Inbound, Integration, Next, Opened, Operation,
-    Page, PartRef, PlanDigest, Prepare, Prepared, Pull, Push, Receipt, Record, RemoteState, ResourceName, Result, Rules,
-    Safety, SyncHandler, Target, Value, Watch, Watching, WebhookKeys,
+    Effect, EffectGrants, Error, ErrorKind, Facts, Feed, Find, Found, From, Inbound, Integration, KeysOf, NaturalKey, Next,
+    Opened, Operation, Page, PartRef, PlanDigest, Prepare, Prepared, Pull, Push, Receipt, Record, RemoteState, ResourceName,
+    Result, Rules, Safety, SyncHandler, Tally, Target, Value, Watch, Watching, WebhookKeys,
 };
 use sync_testkit::conformance::{Harness, run, run_case};
 
@@ -294,6 +294,14 @@ impl SyncHandler for Broken {
 
     async fn watch(&self, cx: &Context<'_>, request: Watch<'_>) -> Result<Watching> {
         self.inner.watch(cx, request).await
+    }
+
+    fn keys(&self, request: KeysOf<'_>) -> Vec<NaturalKey> {
+        self.inner.keys(request)
+    }
+
+    fn tally(&self, facts: &Facts, op: &Operation) -> Vec<Tally> {
+        self.inner.tally(facts, op)
     }
 
     fn summary(&self, facts: &Facts, plan: &PlanDigest<'_>) -> Vec<String> {

@@ -10,7 +10,7 @@ use provider_mailchimp::REGISTRATION;
 use serde_json::{Value as Json, json};
 use sync_core::{
     Call, CallKey, CallSet, Cancel, Change, Check, ConsentState as C, Context, Cursor, EffectGrants, Exchange, Facts, Find,
-    FindBy, Found, From, Lane, Next, Operation, PartRef, Prepare, Prepared, Pull, Push, Reason, Receipt, Remote,
+    FindBy, Found, From, Lane, Next, Operation, PartRef, Prepare, Prepared, Pull, Push, Reason, Receipt, Refs, Remote,
     RemoteState, Result, Role, SyncHandler, Value, Within,
 };
 use sync_sandbox::{AudienceSeed, Double as _, Mailchimp, MailchimpSeed, MemberSeed, Quirks, RefusalSeed};
@@ -85,7 +85,7 @@ impl World {
     }
 
     async fn push(&self, group: &str, ops: &[Operation]) -> Result<Vec<Receipt>> {
-        let (cancel, refs, key) = (Cancel::new(), BTreeMap::new(), CallKey::from_static("key"));
+        let (cancel, refs, key) = (Cancel::new(), Refs::new(), CallKey::from_static("key"));
         let part = |op| PartRef { op, part_idx: 0, remote: None, version: None, refs: &refs };
         let parts: Vec<PartRef<'_>> = ops.iter().map(part).collect();
         let push = Push::new(CallSet { group, parts: &parts }, &key, &self.facts);

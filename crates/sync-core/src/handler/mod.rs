@@ -12,13 +12,13 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     AccountId, Call, CallKey, Cancel, ContainerId, Descriptor, EffectGrants, Error, ErrorKind, Exchange, Facts, Feed, Found,
-    Inbound, OrganizationId, Owner, Receipt, Record, RemoteId, ResourceName, Result, Rules, SignInWords, Target,
-    WebhookKeys, Within,
+    Inbound, NaturalKey, Operation, OrganizationId, Owner, Receipt, Record, RemoteId, ResourceName, Result, Rules,
+    SignInWords, Tally, Target, WebhookKeys, Within,
 };
 
 pub use self::request::{
-    Check, Checked, Choice, Choices, Find, FindBy, From, Next, Page, PlanDigest, Prepare, Prepared, Problem, Pull, Push,
-    Watch, Watching,
+    Amendment, Check, Checked, Choice, Choices, Find, FindBy, From, KeysOf, Next, Page, PlanDigest, Prepare, Prepared,
+    Problem, Pull, Push, Watch, Watching,
 };
 
 /// A provider, at application level. Knows no organization.
@@ -208,8 +208,15 @@ pub trait SyncHandler: fmt::Debug + Send + Sync + 'static {
     /// When the provider can't be asked. A record that isn't there is [`Found::Absent`], not an error.
     async fn find(&self, cx: &Context<'_>, request: Find<'_>) -> Result<Vec<Found>>;
 
+    /// What the host's record would be found by at the provider, the same as [`crate::Remote::keys`] says it of its
+    /// counterpart: what [`Rules::evidence`] weighs. Empty where a resource is matched by [`Rules::match_on`] alone. Pure.
+    fn keys(&self, request: KeysOf<'_>) -> Vec<NaturalKey>;
+
     /// Which wire calls an operation is made of, or why it stays undone. Pure and deterministic; an empty list of parts
     /// means that nothing differs at the provider.
+    ///
+    /// An update that the provider's record does not take any more may be answered with what makes up for it
+    /// ([`Prepared::Amend`]); the engine asks again, with the operation that follows from it.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] when the record can't be expressed there, with the field and the remedy.
@@ -226,6 +233,9 @@ pub trait SyncHandler: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// [`ErrorKind::Unsupported`] where the provider has none.
     async fn watch(&self, cx: &Context<'_>, request: Watch<'_>) -> Result<Watching>;
+
+    /// What an operation of a plan adds to the totals that an accountant looks at; empty where no money is in it. Pure.
+    fn tally(&self, facts: &Facts, op: &Operation) -> Vec<Tally>;
 
     /// What the plan means at the provider in an owner's words: the bill, the mails. Pure.
     fn summary(&self, facts: &Facts, plan: &PlanDigest<'_>) -> Vec<String>;

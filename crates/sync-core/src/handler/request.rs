@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AccountId, CallKey, CallSet, Change, Complete, ContainerId, Cursor, EffectGrants, Facts, Feed, Marker, NaturalKey,
-    Operation, PageToken, Part, RemoteId, ResourceName, Skip,
+    Operation, PageToken, Part, Record, Refs, RemoteId, ResourceName, Role, Skip,
 };
 
 /// How deep [`crate::SyncHandler::check`] looks.
@@ -193,12 +193,40 @@ pub struct Prepare<'a> {
     pub grants: &'a EffectGrants,
     /// The operation.
     pub op: &'a Operation,
+    /// The number that the next amendment of this record has: 2 for the first.
+    pub amendment: u32,
 }
 
 impl<'a> Prepare<'a> {
     /// A request.
     pub fn new(facts: &'a Facts, grants: &'a EffectGrants, op: &'a Operation) -> Self {
-        Self { facts, grants, op }
+        Self { facts, grants, op, amendment: 2 }
+    }
+
+    /// With the number that the next amendment has.
+    #[must_use]
+    pub fn amendment(mut self, number: u32) -> Self {
+        self.amendment = number;
+        self
+    }
+}
+
+/// Asks what a record of the host would be found by.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct KeysOf<'a> {
+    /// Its kind.
+    pub resource: &'a ResourceName,
+    /// Its mapped fields.
+    pub fields: &'a Record,
+    /// Its references, as far as they have counterparts.
+    pub refs: &'a Refs,
+}
+
+impl<'a> KeysOf<'a> {
+    /// A request.
+    pub fn new(resource: &'a ResourceName, fields: &'a Record, refs: &'a Refs) -> Self {
+        Self { resource, fields, refs }
     }
 }
 
@@ -210,6 +238,21 @@ pub enum Prepared {
     Parts(Vec<Part>),
     /// It stays undone.
     Skip(Skip),
+    /// The record there does not take the change any more; this makes up for it. Only ever the answer to an update of the
+    /// main record.
+    Amend(Box<Amendment>),
+}
+
+/// A further record at the provider that makes up for a change of one that can't be changed any more: a supplementary
+/// document or a credit for the difference.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Amendment {
+    /// [`Role::amendment`] with the number that was given.
+    pub role: Role,
+    /// The further record in full, with a number of its own.
+    pub fields: Record,
+    /// What is done instead of the change and why, in people's words: shown as one decision.
+    pub words: String,
 }
 
 /// One wire call.

@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::Model;
-use crate::{Channel, Consent, Error, ErrorKind, FieldName, Record, Result, Value};
+use super::{
+    Model,
+    field::{EXTRA, text, wrong},
+};
+use crate::{Channel, Consent, FieldName, Record, Result, Value};
 
 /// A person or company that buys.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -69,8 +72,6 @@ pub struct Address {
     pub country: Option<String>,
 }
 
-/// What the fields of further host data start with.
-const EXTRA: &str = "extra.";
 /// What the fields of consent start with.
 const CONSENT: &str = "consent.";
 
@@ -183,25 +184,12 @@ impl Model for Contact {
     }
 }
 
-fn text(field: &FieldName, value: &Value) -> Result<Option<String>> {
-    match value {
-        Value::Text(text) => Ok(Some(text.clone())),
-        Value::Null => Ok(None),
-        _ => Err(wrong(field, "a text")),
-    }
-}
-
 fn list<T: serde::de::DeserializeOwned>(field: &FieldName, value: &Value) -> Result<Vec<T>> {
     match value {
         Value::Json(json) => serde_json::from_value(json.clone()).map_err(|_| wrong(field, "a list in the documented form")),
         Value::Null => Ok(Vec::new()),
         _ => Err(wrong(field, "a list")),
     }
-}
-
-fn wrong(field: &FieldName, wanted: &str) -> Error {
-    Error::new(ErrorKind::Invalid, format!("the field {field} must be {wanted}"))
-        .with_remedy("Correct the type that the host's records give this field.")
 }
 
 #[cfg(test)]

@@ -4,9 +4,16 @@
 
 mod contact;
 mod event;
+mod field;
+mod invoice;
+mod money;
+mod payment;
 
 pub use contact::{Address, Contact, Phone};
 pub use event::{Event, EventDefaults, EventStatus, When, time_zone};
+pub use invoice::{Invoice, InvoiceKind, InvoiceLine, InvoiceStatus, TaxMode};
+pub use money::{Currency, Money, ROUNDING, UNIT_PLACES};
+pub use payment::{Allocation, Payment, PaymentKind, PaymentStatus};
 
 use crate::{Record, Result};
 

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
-use sync_core::{Descriptor, LocalVerb, Operation, Record, RemoteId, ResourceName, Role, Value, Verb};
+use sync_core::{Descriptor, FieldName, LocalVerb, Operation, Record, Ref, RemoteId, ResourceName, Role, Value, Verb};
 use sync_engine::{PlannedOp, PlannedRow};
 
 /// One operation: what would be written where, and why.
@@ -217,7 +217,15 @@ fn plain(value: Option<&Value>) -> serde_json::Value {
         Some(Value::Set(set)) => set.iter().map(String::as_str).collect(),
         Some(Value::Json(json)) => json.clone(),
         Some(Value::Consent(consent)) => serde_json::to_value(consent).unwrap_or_default(),
-        Some(Value::Ref(to)) => serde_json::to_value(to).unwrap_or_default(),
+        Some(Value::Ref(Ref::Local { collection, id })) => text(format!("{collection}:{id}")),
+        Some(Value::Ref(Ref::Foreign { resource, id })) => text(format!("remote:{resource}:{id}")),
+        Some(Value::List(list)) => {
+            let record = |record: &Record| {
+                let member = |(name, value): (&FieldName, &Value)| (name.to_string(), plain(Some(value)));
+                serde_json::Value::Object(record.iter().map(member).collect())
+            };
+            list.iter().map(record).collect()
+        }
         Some(_) => serde_json::Value::Null,
     }
 }
@@ -271,6 +279,10 @@ mod tests {
             marker: Marker::new("m"),
             open: Default::default(),
             here: None,
+            agreed: Default::default(),
+            amends: None,
+            taken: Vec::new(),
+            is_final: false,
             reason: Reason::ChangedHere,
         }
     }

@@ -149,6 +149,14 @@ impl SyncHandler for Handler {
         }
     }
 
+    fn keys(&self, _: KeysOf<'_>) -> Vec<NaturalKey> {
+        Vec::new()
+    }
+
+    fn tally(&self, _: &Facts, _: &Operation) -> Vec<Tally> {
+        Vec::new()
+    }
+
     fn summary(&self, _: &Facts, _: &PlanDigest<'_>) -> Vec<String> {
         Vec::new()
     }

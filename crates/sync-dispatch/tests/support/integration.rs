@@ -322,6 +322,14 @@ impl SyncHandler for Handler {
         Err(Error::new(ErrorKind::Unsupported, "the ledger has no push channels"))
     }
 
+    fn keys(&self, _: KeysOf<'_>) -> Vec<NaturalKey> {
+        Vec::new()
+    }
+
+    fn tally(&self, _: &Facts, _: &Operation) -> Vec<Tally> {
+        Vec::new()
+    }
+
     fn summary(&self, _: &Facts, plan: &PlanDigest<'_>) -> Vec<String> {
         vec![format!("adds {} records to the ledger", plan.creates.values().sum::<u64>())]
     }

@@ -137,6 +137,10 @@ pub fn decide(policy: Policy<'_>, sides: Sides<'_>) -> Decision {
             marker: marker.clone(),
             open: Default::default(),
             here: None,
+            agreed: Default::default(),
+            amends: None,
+            taken: Vec::new(),
+            is_final: false,
             reason,
         }))
     };

@@ -273,6 +273,10 @@ fn operation(
         marker: sides.marker.clone(),
         open: merge.open,
         here,
+        agreed: Default::default(),
+        amends: None,
+        taken: Vec::new(),
+        is_final: false,
         reason,
     }
 }

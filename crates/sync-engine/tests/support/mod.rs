@@ -16,11 +16,11 @@ use jiff::Timestamp;
 use sync_core::{
     AccountId, Call, Channel, Check, Checked, Choice, Choices, Clock, Collection, Consent, ConsentFact, ConsentSink,
     ConsentState, ContainerId, Context, Cursor, Descriptor, Effect, Error, ErrorKind, Exchange, Facts, Feed, FieldKind,
-    FieldOwner, FieldSelection, FieldSet, FieldSpec, Find, FindBy, Found, HostRecords, Kind, Local, LocalFrom, LocalId,
-    LocalNext, LocalPage, LocalState, Matching, NaturalKey, Next, OrganizationId, Page, Part, PlanDigest, PlanHash, Prepare,
-    Prepared, Pull, Push, Random, Receipt, Record, Records, Remote, RemoteId, RemoteState, Resource, ResourceName, Result,
-    Role, Rules, Safety, SharedKey, SideEffect, Skip, SyncHandler, SyncRequest, SyncResult, SyncType, Target, UpdateNeeds,
-    Value, Verb, Watch, Watching, Within,
+    FieldOwner, FieldSelection, FieldSet, FieldSpec, Find, FindBy, Found, HostRecords, KeysOf, Kind, Local, LocalFrom,
+    LocalId, LocalNext, LocalPage, LocalState, Matching, NaturalKey, Next, Operation, OrganizationId, Page, Part,
+    PlanDigest, PlanHash, Prepare, Prepared, Pull, Push, Random, Receipt, Record, Records, Remote, RemoteId, RemoteState,
+    Resource, ResourceName, Result, Role, Rules, Safety, SharedKey, SideEffect, Skip, SyncHandler, SyncRequest, SyncResult,
+    SyncType, Tally, Target, UpdateNeeds, Value, Verb, Watch, Watching, Within,
 };
 use sync_engine::{ConnectionRow, ConnectionStatus, Engine, EngineConfig, MemoryStore, RunInput, RunOptions, Store};
 
@@ -462,6 +462,14 @@ impl SyncHandler for Letters {
 
     async fn watch(&self, _: &Context<'_>, _: Watch<'_>) -> Result<Watching> {
         Err(Error::new(ErrorKind::Unsupported, "no channels"))
+    }
+
+    fn keys(&self, _: KeysOf<'_>) -> Vec<NaturalKey> {
+        Vec::new()
+    }
+
+    fn tally(&self, _: &Facts, _: &Operation) -> Vec<Tally> {
+        Vec::new()
     }
 
     fn summary(&self, _: &Facts, plan: &PlanDigest<'_>) -> Vec<String> {

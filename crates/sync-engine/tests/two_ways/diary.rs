@@ -15,9 +15,9 @@ use bytes::Bytes;
 use sync_core::{
     Call, Check, Checked, Choice, Choices, Collection, ContainerId, Context, Descriptor, Direction, Effect, Error,
     ErrorKind, Exchange, Facts, Feed, FieldKind, FieldOwner, FieldSelection, FieldSpec, Find, FindBy, Found, HostRecords,
-    Kind, Matching, NaturalKey, Next, Page, Part, PlanDigest, PlanHash, Prepare, Prepared, Pull, Push, Receipt, Record,
-    Remote, RemoteId, RemoteState, Resource, ResourceName, Result, Role, Rules, Safety, SyncHandler, SyncRequest,
-    SyncResult, SyncType, Target, UpdateNeeds, Value, Verb, Version, Watch, Watching, Within,
+    KeysOf, Kind, Matching, NaturalKey, Next, Operation, Page, Part, PlanDigest, PlanHash, Prepare, Prepared, Pull, Push,
+    Receipt, Record, Remote, RemoteId, RemoteState, Resource, ResourceName, Result, Role, Rules, Safety, SyncHandler,
+    SyncRequest, SyncResult, SyncType, Tally, Target, UpdateNeeds, Value, Verb, Version, Watch, Watching, Within,
 };
 use sync_engine::{
     ConnectionRow, ConnectionStatus, Engine, EngineConfig, MemoryStore, Question, RunInput, RunOptions, Store,
@@ -321,6 +321,14 @@ impl SyncHandler for Diary {
 
     async fn watch(&self, _: &Context<'_>, _: Watch<'_>) -> Result<Watching> {
         Err(Error::new(ErrorKind::Unsupported, "no channels"))
+    }
+
+    fn keys(&self, _: KeysOf<'_>) -> Vec<NaturalKey> {
+        Vec::new()
+    }
+
+    fn tally(&self, _: &Facts, _: &Operation) -> Vec<Tally> {
+        Vec::new()
     }
 
     fn summary(&self, _: &Facts, _: &PlanDigest<'_>) -> Vec<String> {

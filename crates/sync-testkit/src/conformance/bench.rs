@@ -13,8 +13,8 @@ use http::Response;
 use sync_core::{
     Call, CallKey, CallSet, Cancel, Change, Check, Complete, Connection, ContainerId, Context, Cursor, Descriptor,
     EffectGrants, Error, ErrorKind, Exchange, Facts, Feed, Find, FindBy, Found, From, Integration, Lane, NaturalKey, Next,
-    Opened, Operation, PageToken, Part, PartRef, Prepare, Prepared, Pull, Push, Receipt, Record, Remote, RemoteId, Resource,
-    Result, Skip, SyncHandler, Within,
+    Opened, Operation, PageToken, Part, PartRef, Prepare, Prepared, Pull, Push, Receipt, Record, Refs, Remote, RemoteId,
+    Resource, Result, Skip, SyncHandler, Within,
 };
 
 use super::Harness;
@@ -295,7 +295,7 @@ impl<'h> Bench<'h> {
         of: &[(&Operation, usize)],
         key: &CallKey,
     ) -> Result<Vec<Receipt>> {
-        let refs = BTreeMap::new();
+        let refs = Refs::new();
         let parts: Vec<PartRef<'_>> = of
             .iter()
             .map(|(op, part_idx)| PartRef {

@@ -68,6 +68,10 @@ impl Bench<'_> {
             before: before.map(Box::new),
             open: Default::default(),
             here: None,
+            agreed: Default::default(),
+            amends: None,
+            taken: Vec::new(),
+            is_final: false,
             reason: match verb {
                 Verb::Create => Reason::NewHere,
                 Verb::Update => Reason::ChangedHere,

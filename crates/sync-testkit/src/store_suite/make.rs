@@ -130,6 +130,10 @@ pub(super) fn operation(local: &str, verb: Verb) -> Operation {
         marker: Marker::new("m"),
         open: Default::default(),
         here: None,
+        agreed: Default::default(),
+        amends: None,
+        taken: Vec::new(),
+        is_final: false,
         reason: Reason::NewHere,
     }
 }

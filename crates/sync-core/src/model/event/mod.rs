@@ -11,8 +11,11 @@ use jiff::{
 use rust_decimal::Decimal;
 
 pub use self::when::{EventDefaults, When, time_zone};
-use super::Model;
-use crate::{Error, ErrorKind, FieldName, Record, Result, Value};
+use super::{
+    Model,
+    field::{EXTRA, date, flag, instant, invalid, number, text, wrong},
+};
+use crate::{FieldName, Record, Result, Value};
 
 /// Something that happens on a day: local date and local time in a zone, never an instant alone. How the fields become
 /// a span of time is said at [`Event::when`].
@@ -79,9 +82,6 @@ impl std::fmt::Debug for Event {
         f.debug_struct("Event").field("all_day", &self.all_day).field("status", &self.status).finish_non_exhaustive()
     }
 }
-
-/// What the fields of further host data start with.
-const EXTRA: &str = "extra.";
 
 impl Model for Event {
     const NAME: &'static str = "event";
@@ -167,22 +167,6 @@ fn clock(time: Time) -> String {
     time.strftime("%H:%M").to_string()
 }
 
-fn text(field: &FieldName, value: &Value) -> Result<Option<String>> {
-    match value {
-        Value::Text(text) => Ok(Some(text.clone())),
-        Value::Null => Ok(None),
-        _ => Err(wrong(field, "a text")),
-    }
-}
-
-fn date(field: &FieldName, value: &Value) -> Result<Option<Date>> {
-    match value {
-        Value::Date(date) => Ok(Some(*date)),
-        value if value.is_blank() => Ok(None),
-        _ => Err(wrong(field, "a date")),
-    }
-}
-
 fn time(field: &FieldName, value: &Value) -> Result<Option<Time>> {
     let wrong = || wrong(field, "a time of day such as 09:00");
     match value {
@@ -197,22 +181,6 @@ fn time(field: &FieldName, value: &Value) -> Result<Option<Time>> {
     }
 }
 
-fn flag(field: &FieldName, value: &Value) -> Result<Option<bool>> {
-    match value {
-        Value::Bool(flag) => Ok(Some(*flag)),
-        Value::Null => Ok(None),
-        _ => Err(wrong(field, "yes or no")),
-    }
-}
-
-fn number(field: &FieldName, value: &Value) -> Result<Option<Decimal>> {
-    match value {
-        Value::Decimal(number) => Ok(Some(*number)),
-        Value::Null => Ok(None),
-        _ => Err(wrong(field, "a number")),
-    }
-}
-
 fn status(field: &FieldName, value: &Value) -> Result<Option<EventStatus>> {
     match value {
         value if value.is_blank() => Ok(None),
@@ -223,23 +191,6 @@ fn status(field: &FieldName, value: &Value) -> Result<Option<EventStatus>> {
         },
         _ => Err(wrong(field, "\"scheduled\" or \"cancelled\"")),
     }
-}
-
-fn instant(field: &FieldName, value: &Value) -> Result<Option<Timestamp>> {
-    match value {
-        Value::Time { at, .. } => Ok(Some(*at)),
-        Value::Null => Ok(None),
-        _ => Err(wrong(field, "a time")),
-    }
-}
-
-fn wrong(field: &FieldName, wanted: &str) -> Error {
-    invalid(format!("the field {field} must be {wanted}"), "Correct this field of the record, or its mapping.")
-}
-
-/// What is wrong with one event. The words hold no content.
-fn invalid(message: impl Into<std::borrow::Cow<'static, str>>, remedy: &'static str) -> Error {
-    Error::new(ErrorKind::Invalid, message).with_remedy(remedy)
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use sync_core::{
-    CallKey, ContainerId, Find, FindBy, Found, Hash, LocalId, Outcome, OutcomeKind, Owner, Record, Ref, RemoteId, RunId,
-    UpdateNeeds, Value, Verb, code,
+    CallKey, ContainerId, Find, FindBy, Found, Hash, LocalId, Outcome, OutcomeKind, Owner, Record, Ref, Refs, RemoteId,
+    RunId, UpdateNeeds, Verb, code,
 };
 
 use super::super::{
@@ -148,24 +148,26 @@ pub(super) fn remote_of(part: &ReadyPart, link: Option<&Link>) -> Option<RemoteI
 }
 
 /// References of a record to others of the host, as remote ids; `None` when one has no counterpart yet.
-pub(super) async fn references(s: &Session<'_>, fields: &Record) -> Result<Option<BTreeMap<LocalId, RemoteId>>, Halt> {
-    let mut refs = BTreeMap::new();
-    for (_, value) in fields.iter() {
-        let Value::Ref(Ref::Local { collection, id }) = value else { continue };
-        let Some(resource) = s.input.descriptor.resources.iter().find(|resource| resource.collection == *collection) else {
+pub(super) async fn references(s: &Session<'_>, fields: &Record) -> Result<Option<Refs>, Halt> {
+    let mut refs = Refs::new();
+    let mut wanted = Vec::new();
+    fields.each_ref(&mut |to| wanted.extend(Some(to.clone()).filter(|to| matches!(to, Ref::Local { .. }))));
+    for to in wanted {
+        let Ref::Local { collection, id } = to else { continue };
+        let Some(resource) = s.input.descriptor.resources.iter().find(|resource| resource.collection == collection) else {
             return Ok(None);
         };
         let target = s.input.handler.target(&resource.name, &Record::new());
         let link = s
             .engine
             .store
-            .links_by_local(&s.scope, &s.account, &resource.name, &target.role, std::slice::from_ref(id))
+            .links_by_local(&s.scope, &s.account, &resource.name, &target.role, std::slice::from_ref(&id))
             .await
             .map_err(|error| s.halt(error))?
             .pop()
             .flatten();
         match link.filter(|link| link.state == LinkState::Live).and_then(|link| link.remote) {
-            Some(remote) => refs.insert(id.clone(), remote),
+            Some(remote) => refs.insert(collection, id, remote),
             None => return Ok(None),
         };
     }

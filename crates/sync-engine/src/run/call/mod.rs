@@ -3,11 +3,9 @@
 mod assemble;
 mod record;
 
-use std::collections::BTreeMap;
-
 use sync_core::{
-    CallKey, CallSet, Effect, Error, ErrorKind, LocalId, PartRef, Push, Receipt, Remote, RemoteId, RunId, Safety, Verb,
-    Version,
+    CallKey, CallSet, Effect, Error, ErrorKind, LocalId, PartRef, Push, Receipt, Refs, Remote, RemoteId, RunId, Safety,
+    Verb, Version,
 };
 
 use self::{
@@ -49,7 +47,7 @@ struct Batch<'a> {
     parts: Vec<ReadyPart>,
     links: Vec<Option<Link>>,
     fresh: Vec<Option<Box<Remote>>>,
-    refs: Vec<BTreeMap<LocalId, RemoteId>>,
+    refs: Vec<Refs>,
     /// True when the call was open before this run: its records may have changed since.
     is_resend: bool,
 }
