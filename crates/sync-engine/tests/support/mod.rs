@@ -14,13 +14,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use sync_core::{
-    AccountId, Call, Channel, Check, Checked, Choice, Choices, Clock, Collection, Consent, ConsentFact, ConsentSink,
-    ConsentState, ContainerId, Context, Cursor, Descriptor, Effect, Error, ErrorKind, Exchange, Facts, Feed, FieldKind,
-    FieldOwner, FieldSelection, FieldSet, FieldSpec, Find, FindBy, Found, HostRecords, KeysOf, Kind, Local, LocalFrom,
-    LocalId, LocalNext, LocalPage, LocalState, Matching, NaturalKey, Next, Operation, OrganizationId, Page, Part,
-    PlanDigest, PlanHash, Prepare, Prepared, Pull, Push, Random, Receipt, Record, Records, Remote, RemoteId, RemoteState,
-    Resource, ResourceName, Result, Role, Rules, Safety, SharedKey, SideEffect, Skip, SyncHandler, SyncRequest, SyncResult,
-    SyncType, Tally, Target, UpdateNeeds, Value, Verb, Watch, Watching, Within,
+    Call, Channel, Check, Checked, Choice, Choices, Clock, Collection, Consent, ConsentFact, ConsentSink, ConsentState,
+    ContainerId, Context, Cursor, Descriptor, Effect, Error, ErrorKind, Exchange, Facts, Feed, FieldKind, FieldOwner,
+    FieldSelection, FieldSet, FieldSpec, Find, FindBy, Found, HostRecords, KeysOf, Kind, Local, LocalFrom, LocalId,
+    LocalNext, LocalPage, LocalState, Matching, NaturalKey, Next, Operation, OrganizationId, Page, Part, PlanDigest,
+    PlanHash, Prepare, Prepared, Pull, Push, Random, Receipt, Record, Records, Remote, RemoteId, RemoteState, Resource,
+    ResourceName, Result, Role, Rules, Safety, SharedKey, SideEffect, Skip, SyncHandler, SyncRequest, SyncResult, SyncType,
+    Tally, Target, UpdateNeeds, Value, Verb, Watch, Watching, Within,
 };
 use sync_engine::{ConnectionRow, ConnectionStatus, Engine, EngineConfig, MemoryStore, RunInput, RunOptions, Store};
 
@@ -590,10 +590,6 @@ pub fn of(result: &SyncResult, name: &str) -> u64 {
 
 pub fn remote_id(id: &str) -> RemoteId {
     id.into()
-}
-
-pub fn account() -> AccountId {
-    "account-1".into()
 }
 
 pub fn archived() -> RemoteState {
