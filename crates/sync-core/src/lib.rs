@@ -12,6 +12,7 @@ mod call;
 mod consent;
 mod descriptor;
 mod error;
+mod facts;
 mod handler;
 mod id;
 pub mod model;
@@ -37,6 +38,7 @@ pub use descriptor::{
     OAuthServer, Quota, QuotaScope, Resource, SideEffect, Span, SyncType, UpdateNeeds,
 };
 pub use error::{Effect, Error, ErrorKind, Owner, Result, Retry};
+pub use facts::{Facts, Grants as EffectGrants};
 pub use handler::{
     Amendment, BuildIntegration, Check, Checked, Choice, Choices, Connection, Context, Deliverer, Delivery, Find, FindBy,
     From, Integration, KeysOf, Lane, MakeChoice, MakesChoice, Making, Message, Messenger, Next, Opened, Page, PlanDigest,
@@ -48,8 +50,7 @@ pub use id::{
 };
 pub use natural_key::NaturalKey;
 pub use operation::{
-    AgreedLines, Amends, CallSet, Facts, Grants as EffectGrants, Here, Operation, Part, PartRef, Reason, Receipt, Safety,
-    SetChange, Skip, Verb,
+    AgreedLines, Amends, CallSet, Here, Operation, Part, PartRef, Reason, Receipt, Safety, SetChange, Skip, Verb,
 };
 pub use outcome::{Outcome, OutcomeKind, code};
 pub use ports::{
@@ -68,5 +69,5 @@ pub use rules::{
 };
 pub use sign_in::{EndSign, SignInEnd, SignInWords};
 pub use signal::{DedupeKey, Inbound, Signal, WebhookKeys, channel_id};
-pub use tally::{Tally, TallyKey};
+pub use tally::{Tally, TallyKey, Total};
 pub use value::{FieldKind, FieldOwner, Hash, Hasher, Record, Ref, Value};

@@ -51,6 +51,12 @@ pub mod code {
     pub const EDIT_BEATS_DELETE: &str = "edit-beats-delete";
     /// It was put away there.
     pub const ARCHIVED_THERE: &str = "archived-there";
+    /// The record there does not take a change any more: a person is asked whether a further record makes up for it.
+    pub const AMEND: &str = "amend";
+    /// What made up for a change was taken away there.
+    pub const AMENDMENT_GONE: &str = "amendment-gone";
+    /// What a run did stays, although it was asked to be taken back.
+    pub const STAYS: &str = "stays";
     /// The plan does not hold any more: it changed since it was approved.
     pub const PLAN_MOVED: &str = "plan-moved";
 }

@@ -5,7 +5,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{PlanHash, RunId};
+use crate::{PlanHash, RunId, Total};
 
 /// What one sync came to. These names are public and stable.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -88,6 +88,12 @@ pub struct Details {
     /// What it means at the provider, in an owner's words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// What the plan comes to in money, by what, month, account, tax code and currency.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub totals: Vec<Total>,
+    /// How many of the plan's operations cannot be taken back there.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub irreversible: u64,
     /// Consent facts handed to the host.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub consent_facts: u64,

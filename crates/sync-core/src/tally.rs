@@ -41,3 +41,14 @@ impl std::fmt::Debug for Tally {
         f.debug_struct("Tally").field("key", &self.key).finish_non_exhaustive()
     }
 }
+
+/// What several operations of a plan come to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Total {
+    /// Which total, and how much.
+    #[serde(flatten)]
+    pub tally: Tally,
+    /// Of how many operations.
+    pub operations: u64,
+}

@@ -60,6 +60,7 @@ fn planned(i: usize) -> PlannedOp {
         amends: None,
         taken: Vec::new(),
         is_final: false,
+        linked_as: None,
         reason: Reason::NewHere,
     };
     PlannedOp {

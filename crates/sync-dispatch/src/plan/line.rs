@@ -283,6 +283,7 @@ mod tests {
             amends: None,
             taken: Vec::new(),
             is_final: false,
+            linked_as: None,
             reason: Reason::ChangedHere,
         }
     }

@@ -141,6 +141,7 @@ pub fn decide(policy: Policy<'_>, sides: Sides<'_>) -> Decision {
             amends: None,
             taken: Vec::new(),
             is_final: false,
+            linked_as: None,
             reason,
         }))
     };

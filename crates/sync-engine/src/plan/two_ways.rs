@@ -277,6 +277,7 @@ fn operation(
         amends: None,
         taken: Vec::new(),
         is_final: false,
+        linked_as: None,
         reason,
     }
 }

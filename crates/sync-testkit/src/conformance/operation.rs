@@ -72,6 +72,7 @@ impl Bench<'_> {
             amends: None,
             taken: Vec::new(),
             is_final: false,
+            linked_as: None,
             reason: match verb {
                 Verb::Create => Reason::NewHere,
                 Verb::Update => Reason::ChangedHere,

@@ -134,6 +134,7 @@ pub(super) fn operation(local: &str, verb: Verb) -> Operation {
         amends: None,
         taken: Vec::new(),
         is_final: false,
+        linked_as: None,
         reason: Reason::NewHere,
     }
 }

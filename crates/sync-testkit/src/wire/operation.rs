@@ -22,6 +22,11 @@ pub fn create(resource: ResourceName, marker: &str, fields: Record) -> Operation
         marker: Marker::new(marker),
         open: Default::default(),
         here: None,
+        agreed: Default::default(),
+        amends: None,
+        taken: Vec::new(),
+        is_final: false,
+        linked_as: None,
         reason: Reason::NewHere,
     }
 }
