@@ -114,15 +114,24 @@ impl AuthorizedExchange {
                 && (error.kind() == ErrorKind::AuthRevoked || status == Some(StatusCode::UNAUTHORIZED))
             {
                 let may_go_again = error.effect() == Effect::None || call.repeat != Repeat::Never;
-                if refused.is_none() && may_go_again && self.has_another_secret(&grant).await? {
-                    refused = secret(&grant).cloned();
-                    last = Some(error);
-                    continue;
+                if refused.is_none() && may_go_again {
+                    match self.has_another_secret(&grant).await {
+                        Ok(true) => {
+                            refused = secret(&grant).cloned();
+                            last = Some(error);
+                            continue;
+                        }
+                        Ok(false) => {}
+                        // The store's trouble says nothing about what earlier attempts did.
+                        Err(trouble) => return Err(conclude(trouble, may_have_happened)),
+                    }
                 }
                 if error.kind() == ErrorKind::AuthRevoked
                     && let Some(secret) = secret(&grant)
+                    && let Err(trouble) = self.inner.bury(&self.scope, secret).await
                 {
-                    self.inner.bury(&self.scope, secret).await?;
+                    // What the provider said stands all the same; the next call that it refuses notes it down.
+                    tracing::warn!(integration = self.descriptor.id, %trouble, "a dead grant could not be noted down");
                 }
                 return Err(conclude(error, may_have_happened));
             }

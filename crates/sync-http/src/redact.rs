@@ -120,15 +120,15 @@ impl Redactor {
         }
     }
 
-    /// JSON, whole or cut off: strings are replaced in place, all else stays as it was sent.
+    /// JSON, whole or cut off: strings are replaced in place, all else stays as it was sent. Of what has a secret's name,
+    /// all is replaced: a text, a number, and every text and number in a list or table.
     fn json(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut rest = text;
-        let mut name_is_secret = false;
+        let mut place = Place::default();
         while let Some(start) = rest.find('"') {
             let (before, from) = rest.split_at(start);
-            // Only what isn't JSON has words outside of strings.
-            out.push_str(&self.text(before));
+            self.between(&mut place, before, &mut out);
             let Some(len) = string_len(from) else {
                 rest = from;
                 break;
@@ -136,17 +136,48 @@ impl Redactor {
             let (raw, after) = from.split_at(len);
             let value: String = serde_json::from_str(raw).unwrap_or_else(|_| raw.trim_matches('"').to_owned());
             let is_name = after.trim_start().starts_with(':');
-            let shown = if name_is_secret && !is_name { Cow::Borrowed(SECRET) } else { Cow::Owned(self.text(&value)) };
+            let shown = if place.is_secret() && !is_name { Cow::Borrowed(SECRET) } else { Cow::Owned(self.text(&value)) };
             if *shown == *value {
                 out.push_str(raw);
             } else {
                 out.push_str(&serde_json::Value::from(shown.into_owned()).to_string());
             }
-            name_is_secret = if is_name { is_secret_name(&value) } else { name_is_secret && !after.starts_with([',', '}']) };
+            if is_name && is_secret_name(&value) {
+                place.enter();
+            }
             rest = after;
         }
-        out.push_str(&if name_is_secret { SECRET.to_owned() } else { self.text(rest) });
+        if rest.starts_with('"') && place.is_secret() {
+            out.push_str(SECRET);
+        } else {
+            self.between(&mut place, rest, &mut out);
+        }
         out
+    }
+
+    /// What stands between strings: numbers and signs; words only in what isn't JSON.
+    fn between(&self, place: &mut Place, text: &str, out: &mut String) {
+        let is_sign = |c: char| c.is_whitespace() || "[]{},:".contains(c);
+        let mut rest = text;
+        while !rest.is_empty() {
+            let end = rest.find(is_sign).unwrap_or(rest.len());
+            let (scalar, after) = rest.split_at(end);
+            if place.is_secret() && !scalar.is_empty() {
+                out.push_str(&format!("\"{SECRET}\""));
+            } else {
+                // An address may have signs in it: up to where a secret's value ends, it is looked at whole.
+                let end = if place.is_secret() { end } else { rest.len() };
+                out.push_str(&self.text(rest.get(..end).unwrap_or_default()));
+                if end == rest.len() {
+                    rest.chars().for_each(|sign| place.pass(sign));
+                    return;
+                }
+            }
+            let Some(sign) = after.chars().next() else { return };
+            place.pass(sign);
+            out.push(sign);
+            rest = after.get(sign.len_utf8()..).unwrap_or_default();
+        }
     }
 
     /// Any text: known secrets, bearer and basic words, e-mail addresses.
@@ -161,6 +192,36 @@ impl Redactor {
             text = mask_after(&text, word);
         }
         mask_addresses(&text)
+    }
+}
+
+/// How deep in lists and tables we are, and at which depth a value began that is secret as a whole.
+#[derive(Default)]
+struct Place {
+    depth: usize,
+    secret_at: Option<usize>,
+}
+
+impl Place {
+    fn is_secret(&self) -> bool {
+        self.secret_at.is_some()
+    }
+
+    /// A secret's name was read.
+    fn enter(&mut self) {
+        self.secret_at.get_or_insert(self.depth);
+    }
+
+    fn pass(&mut self, sign: char) {
+        match sign {
+            '[' | '{' => self.depth += 1,
+            ']' | '}' => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
+        let is_over = |at: usize| self.depth < at || (sign == ',' && self.depth == at);
+        if self.secret_at.is_some_and(is_over) {
+            self.secret_at = None;
+        }
     }
 }
 
@@ -252,6 +313,22 @@ mod tests {
     fn json_that_is_cut_off_in_a_secret_shows_none_of_it() {
         let shown = redactor().body("application/json", r#"{"refresh_token":"s3cret-refr"#);
         assert!(!shown.contains("s3cret"), "{shown}");
+    }
+
+    #[test]
+    fn all_of_a_value_with_a_secrets_name_is_masked() {
+        for (text, expected) in [
+            (r#"{"token":["s3cret-1","s3cret-2"],"a":"x"}"#, r#"{"token":["[secret]","[secret]"],"a":"x"}"#),
+            (
+                r#"{"token":{"value":"s3cret","n":[4711]},"a":[1,"x"]}"#,
+                r#"{"token":{"value":"[secret]","n":["[secret]"]},"a":[1,"x"]}"#,
+            ),
+            (r#"[{"secret": 4711}, {"a": 2}]"#, r#"[{"secret": "[secret]"}, {"a": 2}]"#),
+            (r#"{"token":"s3cret" , "a":"x","password":null}"#, r#"{"token":"[secret]" , "a":"x","password":"[secret]"}"#),
+            (r#"{"a":{"secret":"s3cret"},"b":["x"]}"#, r#"{"a":{"secret":"[secret]"},"b":["x"]}"#),
+        ] {
+            assert_eq!(redactor().body("application/json", text), expected);
+        }
     }
 
     #[test]

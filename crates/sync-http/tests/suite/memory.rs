@@ -20,6 +20,8 @@ pub(crate) struct MemoryGrants {
     pub(crate) clients: Mutex<HashMap<Scope, OwnClient>>,
     pub(crate) sign_ins: Mutex<HashMap<String, PendingSignIn>>,
     pub(crate) fail_swaps: AtomicUsize,
+    /// How many reads go well before one fails; none fails at 0.
+    pub(crate) fail_load: AtomicUsize,
 }
 
 impl MemoryGrants {
@@ -35,6 +37,9 @@ impl MemoryGrants {
 #[async_trait]
 impl Grants for MemoryGrants {
     async fn load(&self, scope: &Scope) -> Result<Option<Grant>> {
+        if self.fail_load.load(Ordering::SeqCst) > 0 && self.fail_load.fetch_sub(1, Ordering::SeqCst) == 1 {
+            return Err(Error::new(ErrorKind::Store, "the store is locked"));
+        }
         Ok(self.grants.lock().unwrap().get(scope).cloned())
     }
 

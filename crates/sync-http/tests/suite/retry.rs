@@ -79,6 +79,22 @@ fn what_may_have_happened_once_stays_unknown_whatever_comes_after() {
 }
 
 #[test]
+fn a_store_that_fails_after_a_refusal_does_not_hide_that_an_earlier_attempt_may_have_happened() {
+    use std::sync::atomic::Ordering::SeqCst;
+    // Each of two attempts reads the grant; the third read asks whether there is another key by now.
+    let world = World::new([answer(502, ""), answer(401, "")]);
+    world.grants.fail_load.store(3, SeqCst);
+    let error = world.send(write().repeat(Repeat::Answered)).unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Store, Effect::Unknown));
+
+    // What fails is noting down that the grant is dead: the refusal stands.
+    let world = World::new([answer(502, ""), answer(401, "")]);
+    world.grants.fail_swaps.store(1, SeqCst);
+    let error = world.send(write().repeat(Repeat::Answered)).unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::AuthRevoked, Effect::Unknown));
+}
+
+#[test]
 fn retry_after_in_seconds_and_as_a_date_is_obeyed() {
     for headers in [&[("retry-after", "17")] as &'static [_], &[("retry-after", "Sun, 01 Mar 2026 12:00:17 GMT")]] {
         let world = World::new([answer_with(429, headers, ""), answer(200, "{}")]);
