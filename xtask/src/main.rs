@@ -25,8 +25,8 @@ cargo xtask COMMAND
   features         each library by itself and each feature alone; sync-dispatch with none, one and all
   docs [--check]   writes the README's provider table from the descriptors, or checks that it is up to date
   bench [NAME…]    measures against the limits, prints figures, writes BENCH.md; --quick: a twentieth of the records
-  supply [--bless] licences, bans and sources; the public API against its snapshots (--bless renews them);
-                   minimal versions; a bill of materials in target/sbom.cdx.json
+  supply [STEP…]   deny: licences, bans and sources; api: the public API against its snapshots (--bless renews them);
+                   minimal: the oldest versions that are admitted; sbom: a bill of materials in target/sbom.cdx.json
   help             this text
 ";
 

@@ -20,30 +20,27 @@ pub(crate) use api::stand_in as stand_in_for_rustdoc;
 /// A step and its name.
 type Step = (&'static str, fn(bool) -> Result<()>);
 
-const STEPS: &[Step] = &[
-    ("licences, bans, sources", |_| deny()),
-    ("public API", api::run),
-    ("minimal versions", |_| minimal::run()),
-    ("bill of materials", |_| sbom::run()),
-];
+const STEPS: &[Step] =
+    &[("deny", |_| deny()), ("api", api::run), ("minimal", |_| minimal::run()), ("sbom", |_| sbom::run())];
 
-/// Runs all steps. With `bless`, the snapshots of the public API are written anew.
+/// Runs the steps that are named, or all. With `--bless`, the snapshots of the public API are written anew.
 pub(crate) fn run(args: &[&str]) -> Result<()> {
-    let bless = match args {
-        [] => false,
-        ["--bless"] => true,
-        other => return Err(format!("supply takes --bless alone, not {}", other.join(" "))),
-    };
+    let bless = args.contains(&"--bless");
+    let named: Vec<&str> = args.iter().copied().filter(|arg| *arg != "--bless").collect();
+    if let Some(unknown) = named.iter().find(|name| STEPS.iter().all(|(step, _)| step != *name)) {
+        let known: Vec<&str> = STEPS.iter().map(|(step, _)| *step).collect();
+        return Err(format!("supply has no step {unknown}: name some of {}", known.join(", ")));
+    }
     let mut table = String::new();
     let mut all = Duration::ZERO;
-    for (step_idx, (name, step)) in STEPS.iter().enumerate() {
-        println!("\n[{}/{}] {name}", step_idx + 1, STEPS.len());
+    for (name, step) in STEPS.iter().filter(|(step, _)| named.is_empty() || named.contains(step)) {
+        println!("\n{name}");
         let start = Instant::now();
         step(bless).map_err(|error| format!("{name}: {error}"))?;
         all += start.elapsed();
-        table += &format!("{name:<24}{:>8.1} s\n", start.elapsed().as_secs_f64());
+        table += &format!("{name:<14}{:>9.1} s\n", start.elapsed().as_secs_f64());
     }
-    println!("\n{table}{:<24}{:>8.1} s", "together", all.as_secs_f64());
+    println!("\n{table}{:<14}{:>9.1} s", "together", all.as_secs_f64());
     Ok(())
 }
 
