@@ -20,7 +20,8 @@
 //! Each double has all paths of its provider at the root, whatever the host: base URLs on loopback are those of
 //! `serve`'s address. Mailchimp: `api` = `http://127.0.0.1:PORT/3.0`, `login` = `http://127.0.0.1:PORT`. Google Calendar:
 //! `api`, `accounts` and `token` are all `http://127.0.0.1:PORT` (paths `/calendar/v3/…`, `/batch/calendar/v3`,
-//! `/o/oauth2/v2/auth`, `/token`, `/revoke`).
+//! `/o/oauth2/v2/auth`, `/token`, `/revoke`). Xero: `api`, `login` and `identity` are all `http://127.0.0.1:PORT` (paths
+//! `/api.xro/2.0/…`, `/connections`, `/identity/connect/authorize`, `/connect/token`, `/connect/revocation`).
 //!
 //! What a provider sends by itself (notifications to channels) waits in [`Sandbox::take_outbound`] for a test to deliver;
 //! [`serve`] delivers it over HTTP, to addresses on loopback only.
@@ -49,9 +50,11 @@ mod log;
 mod mailchimp;
 mod mask;
 mod rng;
+mod routes;
 mod sandbox;
 mod serve;
 mod web;
+mod xero;
 
 pub use double::Double;
 pub use fault::{Fault, FaultError, FaultKind, RetryAfter};
@@ -66,3 +69,7 @@ pub use mailchimp::{
 };
 pub use sandbox::{Reply, Sandbox, SandboxOptions};
 pub use serve::serve;
+pub use xero::{
+    CurrencySeed, TrackingSeed, Xero, XeroClientSeed, XeroConsentSeed, XeroLimits, XeroQuirks, XeroScopes, XeroSeed,
+    XeroTenantSeed, XeroTier, XeroTokenSeed, XeroWebhookSeed,
+};
