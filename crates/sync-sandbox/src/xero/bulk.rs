@@ -53,6 +53,15 @@ pub(super) const CONTACT: Names =
     Names { id: "ContactID", has_errors: "HasValidationErrors", may_echo_id: false, may_lack_status: false };
 pub(super) const INVOICE: Names =
     Names { id: "InvoiceID", has_errors: "HasErrors", may_echo_id: true, may_lack_status: false };
+pub(super) const CREDIT_NOTE: Names =
+    Names { id: "CreditNoteID", has_errors: "HasErrors", may_echo_id: false, may_lack_status: false };
+pub(super) const ALLOCATION: Names =
+    Names { id: "AllocationID", has_errors: "HasErrors", may_echo_id: false, may_lack_status: false };
+/// The schema `BatchPayment` has no `StatusAttributeString`.
+pub(super) const BATCH: Names =
+    Names { id: "BatchPaymentID", has_errors: "HasValidationErrors", may_echo_id: false, may_lack_status: true };
+pub(super) const GROUP: Names =
+    Names { id: "ContactGroupID", has_errors: "HasValidationErrors", may_echo_id: false, may_lack_status: false };
 pub(super) const PAYMENT: Names =
     Names { id: "PaymentID", has_errors: "HasValidationErrors", may_echo_id: false, may_lack_status: true };
 

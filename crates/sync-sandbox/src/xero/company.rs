@@ -9,10 +9,12 @@ use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use rust_decimal::Decimal;
 
 use super::{
+    batches::Batch,
     chart::{Account, TaxRate, Tracking},
     contact::Contact,
     dates,
     document::{Document, Kind, Status},
+    groups::Group,
     id::Id,
     payment::Payment,
     seed::XeroTenantSeed,
@@ -39,6 +41,8 @@ pub(super) struct Company {
     pub(super) contacts: BTreeMap<Id, Arc<Contact>>,
     pub(super) documents: BTreeMap<Id, Arc<Document>>,
     pub(super) payments: BTreeMap<Id, Arc<Payment>>,
+    pub(super) batches: BTreeMap<Id, Batch>,
+    pub(super) groups: BTreeMap<Id, Group>,
     /// Names of active contacts, in lower case.
     names: BTreeMap<String, Id>,
     contact_numbers: BTreeMap<String, Id>,
@@ -84,6 +88,8 @@ impl Company {
             contacts: BTreeMap::new(),
             documents: BTreeMap::new(),
             payments: BTreeMap::new(),
+            batches: BTreeMap::new(),
+            groups: BTreeMap::new(),
             names: BTreeMap::new(),
             contact_numbers: BTreeMap::new(),
             account_numbers: BTreeMap::new(),

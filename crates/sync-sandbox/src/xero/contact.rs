@@ -208,7 +208,15 @@ impl Contact {
             let phone = ["PhoneNumber", "PhoneAreaCode", "PhoneCountryCode"];
             set("Addresses", self.addresses.iter().map(|one| whole(&address, one)).collect());
             set("Phones", self.phones.iter().map(|one| whole(&phone, one)).collect());
-            set("ContactGroups", json!([]));
+            set(
+                "ContactGroups",
+                company
+                    .groups
+                    .values()
+                    .filter(|one| one.members.contains(&self.id))
+                    .map(|one| one.show(company, false))
+                    .collect(),
+            );
             set("HasAttachments", json!(false));
             set("HasValidationErrors", json!(false));
         }

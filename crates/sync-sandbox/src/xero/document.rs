@@ -161,9 +161,12 @@ pub(super) enum Detail {
 }
 
 impl Document {
-    /// What remains to be paid, or of a credit note to be used.
+    /// What remains to be paid, or of a credit note to be used: nothing of what was voided, as in the description's example.
     pub(super) fn due_amount(&self) -> Decimal {
-        self.total - self.paid - self.credited
+        match self.status {
+            Status::Voided | Status::Deleted => Decimal::ZERO,
+            _ => self.total - self.paid - self.credited,
+        }
     }
 
     pub(super) fn has_applied(&self) -> bool {

@@ -17,6 +17,7 @@ use super::{
     input::Query,
     payment::Payment,
     problem::Problem,
+    settings::since,
 };
 
 /// Largest and usual page. Source: the page, "Paging".
@@ -182,7 +183,7 @@ pub(super) fn list<'r, R: Row + 'r>(
     records: impl Iterator<Item = &'r R>,
     show: impl Fn(&R, Detail) -> Value,
 ) -> Result<Listed, Problem> {
-    let since = headers.get("if-modified-since").and_then(|value| value.to_str().ok()).and_then(dates::modified_since);
+    let since = since(headers);
     let filter =
         query.text("where").filter(|text| !text.trim().is_empty()).map(|text| Filter::parse(text, R::FIELDS)).transpose()?;
     let mut found: Vec<&R> = records

@@ -5,6 +5,8 @@
 
 mod access;
 mod act;
+mod allocations;
+mod batches;
 mod bulk;
 mod calls;
 mod chart;
@@ -14,6 +16,7 @@ mod contacts;
 mod dates;
 mod document;
 mod filter;
+mod groups;
 mod hooks;
 mod id;
 mod input;
@@ -76,7 +79,9 @@ const REMINDER_DAYS: i32 = 7;
 /// Its operations, as [`Fault`](crate::Fault)s and the log name them: `organisation.{get,actions}`,
 /// `accounts.{list,get,create,update}`, `taxRates.{list,get}`, `currencies.{list,create}`, `trackingCategories.{list,get}`,
 /// `brandingThemes.{list,get}`, `users.{list,get}`, `contacts.{list,get,create,upsert,update}`,
-/// `invoices.{list,get,create,upsert,update,email}`, `payments.{list,get,create,createOne,delete}`,
+/// `invoices.{list,get,create,upsert,update,email}`, `creditNotes.{list,get,create,upsert,update,allocate,unallocate}`,
+/// `payments.{list,get,create,createOne,delete}`, `batchPayments.{list,get,create,delete}`,
+/// `contactGroups.{list,get,create,update,join,leave,empty}`,
 /// `connections.{list,delete}`, `oauth.{authorize,decide,token,revoke}`. `create` is a PUT, `upsert` and `update` are POSTs.
 pub struct Xero {
     seed: Arc<XeroSeed>,

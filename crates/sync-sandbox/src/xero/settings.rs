@@ -172,9 +172,14 @@ fn field(item: &Value, name: &str) -> Field {
     }
 }
 
+/// `If-Modified-Since`, where it can be read.
+pub(super) fn since(headers: &HeaderMap) -> Option<Timestamp> {
+    headers.get("if-modified-since").and_then(|value| value.to_str().ok()).and_then(dates::modified_since)
+}
+
 /// Accounts, changed since a time when asked.
 pub(super) fn accounts(company: &Company, headers: &HeaderMap) -> Vec<Value> {
-    let since = headers.get("if-modified-since").and_then(|value| value.to_str().ok()).and_then(dates::modified_since);
+    let since = since(headers);
     let is_meant = |account: &&Account| since.is_none_or(|since| account.updated >= since);
     let mut found: Vec<&Account> = company.accounts.values().filter(is_meant).collect();
     found.sort_by(|one, other| one.code.cmp(&other.code));

@@ -64,6 +64,41 @@ pub(super) const INVOICE: &[Member] = &[
     ("InvoiceAddresses", Kind::NotModelled),
 ];
 
+/// Members of a credit note in a body.
+pub(super) const CREDIT_NOTE: &[Member] = &[
+    ("Type", Kind::Word(&["ACCRECCREDIT", "ACCPAYCREDIT"])),
+    ("CreditNoteID", Kind::Id),
+    ("CreditNoteNumber", Kind::Text(255)),
+    ("Contact", Kind::Object(contact::MEMBERS)),
+    ("LineItems", Kind::List(line::MEMBERS)),
+    ("Date", Kind::Day),
+    ("LineAmountTypes", Kind::Word(&["Exclusive", "Inclusive", "NoTax"])),
+    ("Reference", Kind::Text(255)),
+    ("BrandingThemeID", Kind::Id),
+    ("CurrencyCode", Kind::Text(3)),
+    ("CurrencyRate", Kind::Amount),
+    ("Status", Kind::Word(Status::WORDS)),
+    ("ID", Kind::ReadOnly),
+    ("DueDate", Kind::ReadOnly),
+    ("SubTotal", Kind::ReadOnly),
+    ("TotalTax", Kind::ReadOnly),
+    ("Total", Kind::ReadOnly),
+    ("RemainingCredit", Kind::ReadOnly),
+    ("AppliedAmount", Kind::ReadOnly),
+    ("Allocations", Kind::ReadOnly),
+    ("Payments", Kind::ReadOnly),
+    ("SentToContact", Kind::ReadOnly),
+    ("FullyPaidOnDate", Kind::ReadOnly),
+    ("DateString", Kind::ReadOnly),
+    ("UpdatedDateUTC", Kind::ReadOnly),
+    ("UpdatedDateUTCString", Kind::ReadOnly),
+    ("HasAttachments", Kind::ReadOnly),
+    ("HasErrors", Kind::ReadOnly),
+    ("ValidationErrors", Kind::ReadOnly),
+    ("Warnings", Kind::ReadOnly),
+    ("InvoiceAddresses", Kind::NotModelled),
+];
+
 /// Which document is meant.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Mode {

@@ -3,6 +3,7 @@
 
 pub(crate) mod google;
 pub(crate) mod xero;
+pub(crate) mod yaml;
 
 use std::{
     future::Future,
