@@ -14,7 +14,7 @@ use super::{
     id::Id,
     input::{self, Element},
     limits::Terms,
-    money, payments,
+    members, money, payments,
     problem::Problem,
     seed::{XeroConsentSeed, XeroTenantSeed, XeroWebhookSeed},
     tenant_id, writing,
@@ -257,12 +257,12 @@ pub(super) fn act(this: &mut Xero, action: &Value) -> Result<Option<Id>, String>
 fn on_document(this: &mut Xero, action: Action) -> Result<Option<Id>, String> {
     match action {
         Action::CreateInvoice { tenant, body } => {
-            checked(&body, writing::INVOICE)?;
+            checked(&body, members::INVOICE)?;
             let (company, world) = this.company(tenant.as_deref())?;
             return writing::save(company, world, &body, writing::Mode::Create, false, 4).map(Some).map_err(said);
         }
         Action::EditInvoice { tenant, invoice, body } => {
-            checked(&body, writing::INVOICE)?;
+            checked(&body, members::INVOICE)?;
             let (company, world) = this.company(tenant.as_deref())?;
             let id = document(company, &invoice)?.id;
             writing::save(company, world, &body, writing::Mode::Update(id), false, 4).map_err(said)?;
@@ -407,7 +407,7 @@ pub(super) fn plant(this: &mut Xero, seed: &XeroTenantSeed) {
     }
     for (n, element) in seed.invoices.iter().enumerate() {
         world.now = day_of(element, created);
-        let done = checked(element, writing::INVOICE)
+        let done = checked(element, members::INVOICE)
             .and_then(|()| writing::save(&mut company, world, element, writing::Mode::Create, false, 4).map_err(said));
         if let Err(words) = done {
             note("invoice", n, words);

@@ -24,6 +24,7 @@ mod keys;
 mod limits;
 mod line;
 mod listing;
+mod members;
 mod money;
 mod oauth;
 mod payment;

@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 pub(crate) mod google;
+pub(crate) mod openapi;
 pub(crate) mod xero;
 pub(crate) mod yaml;
 

@@ -16,6 +16,7 @@ use crate::{
         id::Id,
         input::{Element, Member, Query},
         listing::list,
+        members,
         problem::Problem,
         writing::{self, Mode},
     },
@@ -35,7 +36,7 @@ struct Form {
 const INVOICES: Form = Form {
     plural: "Invoices",
     is_credit: false,
-    members: writing::INVOICE,
+    members: members::INVOICE,
     names: &bulk::INVOICE,
     filters: &[
         "where",
@@ -58,7 +59,7 @@ const INVOICES: Form = Form {
 const CREDIT_NOTES: Form = Form {
     plural: "CreditNotes",
     is_credit: true,
-    members: writing::CREDIT_NOTE,
+    members: members::CREDIT_NOTE,
     names: &bulk::CREDIT_NOTE,
     filters: &["where", "order", "page", "pageSize", "unitdp"],
     number_kind: Kind::SaleCredit,
