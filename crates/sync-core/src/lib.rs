@@ -14,6 +14,7 @@ mod descriptor;
 mod error;
 mod facts;
 mod handler;
+mod hash;
 mod id;
 pub mod model;
 mod natural_key;
@@ -44,6 +45,7 @@ pub use handler::{
     From, Integration, KeysOf, Lane, MakeChoice, MakesChoice, Making, Message, Messenger, Next, Opened, Page, PlanDigest,
     Prepare, Prepared, Problem, Pull, Push, Registration, SyncHandler, Watch, Watching,
 };
+pub use hash::{Hash, Hasher};
 pub use id::{
     AccountId, CallKey, Collection, ContainerId, Cursor, FieldName, InstallationId, IntegrationId, LocalId, Marker,
     OperationId, OrganizationId, PageToken, PlanHash, QuestionId, RemoteId, ResourceName, Role, RunId, Scope, Version,
@@ -70,4 +72,4 @@ pub use rules::{
 pub use sign_in::{EndSign, SignInEnd, SignInWords};
 pub use signal::{DedupeKey, Inbound, Signal, WebhookKeys, channel_id};
 pub use tally::{Tally, TallyKey, Total};
-pub use value::{FieldKind, FieldOwner, Hash, Hasher, Record, Ref, Value};
+pub use value::{FieldKind, FieldOwner, Record, Ref, Value};

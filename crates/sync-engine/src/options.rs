@@ -22,6 +22,8 @@ pub struct RunOptions {
     pub owner: Option<String>,
     /// Only operations of this plan go; others come out as moved items.
     pub only: Option<Arc<PlanFilter>>,
+    /// A run that is taken back: what it did there is planned in reverse, and nothing else.
+    pub undo: Option<RunId>,
     /// True for an audit: both sides are read in full, cursors or not, and what differs is planned but never written.
     pub audit: bool,
 }
@@ -87,6 +89,13 @@ impl RunOptions {
     #[must_use]
     pub fn audit(mut self) -> Self {
         self.audit = true;
+        self
+    }
+
+    /// As what takes a run back.
+    #[must_use]
+    pub fn undo(mut self, run: RunId) -> Self {
+        self.undo = Some(run);
         self
     }
 
@@ -168,6 +177,9 @@ pub struct EngineConfig {
     pub breaker: Breaker,
     /// Breakers of single resources.
     pub breakers: BTreeMap<ResourceName, Breaker>,
+    /// How many records that refer to nothing in the plan start a slice: they, and what refers to them, are written before
+    /// the next slice begins.
+    pub slice: u64,
     /// A failed item is tried again by itself after this time, doubled with each failure in a row, at most a day.
     pub retry_after: Duration,
 }
@@ -182,6 +194,7 @@ impl Default for EngineConfig {
             settle: None,
             breaker: Breaker::default(),
             breakers: BTreeMap::new(),
+            slice: 1_000,
             retry_after: Duration::from_secs(15 * 60),
         }
     }

@@ -7,7 +7,12 @@ use sync_core::{
     Value, Verb, Version,
 };
 
-use super::{Difference, Settle, diff, diff::consent_differs, operation_id, ratchet, two_ways::two_ways};
+use super::{
+    Difference, Settle, diff,
+    diff::{agreed_lines, consent_differs},
+    operation_id, ratchet,
+    two_ways::two_ways,
+};
 use crate::{Base, Link, LinkState, Suppression};
 
 /// What the host has.
@@ -137,7 +142,7 @@ pub fn decide(policy: Policy<'_>, sides: Sides<'_>) -> Decision {
             marker: marker.clone(),
             open: Default::default(),
             here: None,
-            agreed: Default::default(),
+            agreed: agreed_lines(policy.resource, policy.fields, link.and_then(|link| link.base.as_ref())),
             amends: None,
             taken: Vec::new(),
             is_final: false,
@@ -200,6 +205,10 @@ pub fn decide(policy: Policy<'_>, sides: Sides<'_>) -> Decision {
                 }
                 _ => Decision::GoneThere,
             }
+        }
+        // A run that made it was taken back: not again until it changes here.
+        Some(link) if link.state == LinkState::Removed && link.hash == Some(local_hash(record, policy.rules)) => {
+            Decision::Nothing
         }
         // Taken away by us, and back here: written in full, so that it comes back there.
         Some(link) if link.state == LinkState::Removed => {
@@ -325,6 +334,11 @@ fn withdrawal(
 fn present(fields: &FieldSet, record: &Record) -> Vec<FieldName> {
     let is_there = |field: &&FieldName| record.value(field.as_str()).is_some_and(|value| !value.is_blank());
     fields.iter().filter(is_there).cloned().collect()
+}
+
+/// The remote record of a link as it was last agreed on.
+pub(crate) fn known_there(link: &Link) -> Option<Box<Remote>> {
+    before(link, &RemoteSide::Unread)
 }
 
 /// The remote record as it is known: read now, else the base.

@@ -63,7 +63,7 @@ pub fn diff(
             _ if owner == FieldOwner::Remote && is_known => {}
             _ => {
                 let Some(ours) = ours.filter(|value| !value.is_blank()) else { continue };
-                if !same(Some(ours), if remote.is_some() { theirs } else { agreed }) {
+                if !same_as(spec.kind, Some(ours), if remote.is_some() { theirs } else { agreed }) {
                     difference.changed.insert(field.clone());
                 }
             }
@@ -105,7 +105,43 @@ pub(crate) fn same(a: Option<&Value>, b: Option<&Value>) -> bool {
         (None, None) => true,
         (Some(Value::Text(a)), Some(Value::Text(b))) => a.trim() == b.trim(),
         (Some(Value::Time { at: a, .. }), Some(Value::Time { at: b, .. })) => a == b,
+        (Some(Value::List(a)), Some(Value::List(b))) => {
+            let of = |records: [&Record; 2]| {
+                records.into_iter().flat_map(|record| record.iter()).map(|(name, _)| name.clone()).collect::<BTreeSet<_>>()
+            };
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_in(&of([a, b]), a, b))
+        }
         (Some(a), Some(b)) => a == b,
         _ => false,
     }
+}
+
+/// Equal by the field's kind: of lines, in the members that are compared.
+pub(crate) fn same_as(kind: FieldKind, a: Option<&Value>, b: Option<&Value>) -> bool {
+    match (kind, a, b) {
+        (FieldKind::Lines(members), Some(Value::List(a)), Some(Value::List(b))) => {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same_in(members, a, b))
+        }
+        _ => same(a, b),
+    }
+}
+
+fn same_in<'n, N: AsRef<str> + 'n>(names: impl IntoIterator<Item = &'n N>, a: &Record, b: &Record) -> bool {
+    names.into_iter().all(|name| same(a.value(name.as_ref()), b.value(name.as_ref())))
+}
+
+/// Lists of lines as they were last agreed on.
+pub(super) fn agreed_lines(
+    resource: &Resource,
+    fields: &FieldSet,
+    base: Option<&Base>,
+) -> BTreeMap<FieldName, sync_core::AgreedLines> {
+    let Some(base) = base else { return BTreeMap::new() };
+    let lines = |record: &Record, field: &str| record.value(field).and_then(Value::as_list).unwrap_or_default().to_vec();
+    let is_lines = |field: &&FieldName| matches!(resource.field(field.as_str()).kind, FieldKind::Lines(_));
+    let of = |field: &FieldName| sync_core::AgreedLines {
+        here: lines(&base.local, field.as_str()),
+        there: lines(base.remote.as_ref().unwrap_or(&base.local), field.as_str()),
+    };
+    fields.iter().filter(is_lines).map(|field| (field.clone(), of(field))).collect()
 }

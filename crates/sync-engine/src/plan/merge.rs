@@ -7,7 +7,7 @@ use sync_core::{ConflictPolicy, Direction, FieldKind, FieldName, FieldOwner, Fil
 
 use super::{
     Difference, Policy,
-    diff::{consent_differs, same},
+    diff::{consent_differs, same_as},
 };
 use crate::Base;
 
@@ -64,6 +64,7 @@ struct Unit<'a> {
 /// How one field stands.
 struct FieldState<'a> {
     field: &'a FieldName,
+    kind: FieldKind,
     ours: Option<&'a Value>,
     theirs: Option<&'a Value>,
     changed_here: bool,
@@ -74,7 +75,7 @@ struct FieldState<'a> {
 
 impl FieldState<'_> {
     fn differs(&self) -> bool {
-        !same(self.ours, self.theirs)
+        !same_as(self.kind, self.ours, self.theirs)
     }
 }
 
@@ -96,13 +97,8 @@ pub fn merge(
     }
     let is_let_through = matches!(settle, Some(Settle::RemoteWins | Settle::Accept));
     if !is_let_through {
-        for guard in &policy.rules.guards {
-            if guard.when.as_ref().is_none_or(|when: &Filter| when.admits(local)) {
-                merge
-                    .guarded
-                    .extend(guard.fields.iter().filter(|field| merge.here.value(field.as_str()).is_some()).cloned());
-            }
-        }
+        let guarded: Vec<FieldName> = merge.here.iter().map(|(field, _)| field.clone()).collect();
+        merge.guarded.extend(guarded.into_iter().filter(|field| policy.is_guarded(field, local, seen)));
     }
     for (field, _) in merge.here.iter() {
         if let Some(value) = local.value(field.as_str()) {
@@ -172,15 +168,21 @@ fn state<'a>(
         _ => {
             // A blank never overwrites a value.
             let is_set = |value: Option<&Value>| value.is_some_and(|value| !value.is_blank());
-            let changed_here = is_set(ours) && !same(ours, agreed_here);
-            let changed_there = is_set(theirs) && !same(theirs, agreed_there);
-            let drifted = changed_there && owner == FieldOwner::Local;
+            let changed_here = is_set(ours) && !same_as(spec.kind, ours, agreed_here);
+            let changed_there = is_set(theirs) && !same_as(spec.kind, theirs, agreed_there);
+            // The host's own, and yet not to be passed over.
+            let is_asked = owner == FieldOwner::Local
+                && changed_there
+                && base.is_some()
+                && ((changed_here && policy.rules.contested.contains(field)) || policy.is_guarded(field, local, seen));
+            let drifted = changed_there && owner == FieldOwner::Local && !is_asked;
             Some(FieldState {
                 field,
+                kind: spec.kind,
                 ours,
                 theirs,
                 changed_here: changed_here && (owner != FieldOwner::Remote || (base.is_none() && !is_set(theirs))),
-                changed_there: changed_there && owner != FieldOwner::Local,
+                changed_there: changed_there && (owner != FieldOwner::Local || is_asked),
                 drifted,
             })
         }
@@ -350,6 +352,13 @@ impl Policy<'_> {
             (Direction::Pull, FieldOwner::Both) => FieldOwner::Remote,
             _ => owner,
         }
+    }
+
+    /// True when a person is asked about a change of a field there.
+    fn is_guarded(&self, field: &FieldName, local: &Record, seen: Option<&Remote>) -> bool {
+        let admits = |when: &Filter| when.admits(local) || seen.is_some_and(|seen| when.admits(&seen.fields));
+        let counts = |guard: &&sync_core::Guard| guard.when.as_ref().is_none_or(admits);
+        self.rules.guards.iter().filter(counts).any(|guard| guard.fields.contains(field))
     }
 
     /// True when this run may write the provider's side.

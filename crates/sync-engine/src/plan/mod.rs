@@ -12,9 +12,10 @@ mod merge;
 mod two_ways;
 
 pub use consent::ratchet;
+pub(crate) use decide::known_there;
 pub use decide::{Asked, Decision, LocalSide, Policy, RemoteSide, Sides, decide, local_hash};
-pub(crate) use diff::same;
 pub use diff::{Difference, diff};
+pub(crate) use diff::{same, same_as};
 pub use merge::{Merge, Settle, merge};
 pub use two_ways::{is_as_in_base, make_here, says_the_same};
 
@@ -39,6 +40,10 @@ pub fn operation_digest(operation: &Operation) -> Hash {
         hash.text(here.verb.as_str());
         hash.text(&here.fields.hash().to_string());
         hash.text(here.expect.as_ref().map_or("", |version| version.as_str()));
+    }
+    if let Some(amends) = &operation.amends {
+        hash.text("amends");
+        hash.text(&amends.fields.hash().to_string());
     }
     if let Some(before) = &operation.before {
         hash.text(before.id.as_str());

@@ -7,6 +7,7 @@ use sync_core::{
 use super::{
     Merge,
     decide::{Asked, Decision, LocalSide, Policy, RemoteSide, Sides, before, is_elsewhere, local_hash, place, wanted},
+    diff::{agreed_lines, same_as},
     merge, operation_id,
 };
 use crate::{Base, Link, LinkState};
@@ -108,7 +109,8 @@ pub fn says_the_same(policy: Policy<'_>, base: &Base, seen: &Remote) -> bool {
     let face = base.remote.as_ref().unwrap_or(&base.local);
     let is_same = |field: &FieldName| {
         let theirs = seen.fields.value(field.as_str());
-        theirs.is_none_or(Value::is_blank) || super::diff::same(theirs, face.value(field.as_str()))
+        let kind = policy.resource.field(field.as_str()).kind;
+        theirs.is_none_or(Value::is_blank) || same_as(kind, theirs, face.value(field.as_str()))
     };
     base.state == seen.state && policy.fields.iter().all(is_same)
 }
@@ -165,7 +167,8 @@ fn deleted_here(policy: Policy<'_>, sides: Sides<'_>, link: &Link, seen: &Remote
         let face = base.remote.as_ref().unwrap_or(&base.local);
         let edited = |field: &FieldName| {
             let theirs = seen.fields.value(field.as_str()).filter(|value| !value.is_blank());
-            theirs.is_some() && !super::diff::same(theirs, face.value(field.as_str()))
+            let kind = policy.resource.field(field.as_str()).kind;
+            theirs.is_some() && !same_as(kind, theirs, face.value(field.as_str()))
         };
         policy.fields.iter().any(edited)
     });
@@ -273,7 +276,7 @@ fn operation(
         marker: sides.marker.clone(),
         open: merge.open,
         here,
-        agreed: Default::default(),
+        agreed: agreed_lines(policy.resource, policy.fields, sides.link.and_then(|link| link.base.as_ref())),
         amends: None,
         taken: Vec::new(),
         is_final: false,

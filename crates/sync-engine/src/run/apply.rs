@@ -12,25 +12,43 @@ use sync_core::{Error, ErrorKind, LocalId, Outcome, OutcomeKind, Reason, RemoteI
 
 use super::{
     ask::ResourceAsk,
-    base::{Agreed, next_base},
+    base::{Agreed, amended_base, next_base},
     call::{self, Again, Sent},
     halt::Halt,
     planner::{Planner, Why},
     recover,
     session::{Session, Settled, later},
+    slices,
 };
 use crate::{Change, Link, LinkState, PlannedRow, ReadyPart};
 
 /// Applies the run's plan.
 pub(crate) async fn apply(s: &Session<'_>, seq: &mut u64) -> Result<(), Halt> {
-    for idx in 0..s.ask.resources.len() {
-        let n_links =
-            s.ask.resources.get(idx).map_or(0, |ask| s.report().planned.links.get(&ask.resource.name).copied().unwrap_or(0));
+    for (idx, ask) in s.ask.resources.iter().enumerate() {
+        let n_links = s.report().planned.links.get(&ask.resource.name).copied().unwrap_or(0);
         if n_links > 0 {
             link_only(s, idx, 0).await?;
         }
+    }
+    if !s.has_slices() {
+        return apply_slice(s, seq, None).await;
+    }
+    // What belongs together goes together: a stop between two slices leaves nothing half done.
+    for slice in 0..=s.last_slice() {
+        apply_slice(s, seq, Some(slice)).await?;
+    }
+    Ok(())
+}
+
+async fn apply_slice(s: &Session<'_>, seq: &mut u64, slice: Option<u32>) -> Result<(), Halt> {
+    // What is taken back goes in reverse: what refers to others first.
+    let mut order: Vec<usize> = (0..s.ask.resources.len()).collect();
+    if s.input.options.undo.is_some() {
+        order.reverse();
+    }
+    for idx in order {
         let first_seq = *seq;
-        let again = drain(s, idx, &s.run, None).await?;
+        let again = drain(s, idx, &s.run, None, slice).await?;
         let Some(ask) = s.ask.resources.get(idx) else { continue };
         if again.is_empty() {
             continue;
@@ -39,6 +57,7 @@ pub(crate) async fn apply(s: &Session<'_>, seq: &mut u64) -> Result<(), Halt> {
         let mut planner = Planner::new(s, ask, *seq, false);
         planner.is_again = true;
         planner.may_repeat = true;
+        planner.slice_now = slice;
         planner.put_back = again.iter().filter(|(_, why)| *why == Again::Refused).map(|(local, _)| local.clone()).collect();
         for records in again.chunks(s.engine.config.page) {
             let ids: Vec<LocalId> = records.iter().map(|(id, _)| id.clone()).collect();
@@ -54,7 +73,7 @@ pub(crate) async fn apply(s: &Session<'_>, seq: &mut u64) -> Result<(), Halt> {
         if planner.again_links > 0 {
             link_only(s, idx, first_seq).await?;
         }
-        let still = drain(s, idx, &s.run, None).await?;
+        let still = drain(s, idx, &s.run, None, slice).await?;
         let mut changes = Vec::new();
         for (id, why) in &still {
             changes.extend(s.settle_item(Settled::new(&ask.resource.name, id, gave_up(s, *why))));
@@ -93,17 +112,25 @@ async fn link_only(s: &Session<'_>, resource_idx: usize, from: u64) -> Result<()
         let Some(last) = rows.last() else { break };
         after = last.planned.seq;
         let mut changes = Vec::new();
-        for row in rows.iter().filter(|row| row.states.is_empty() && row.planned.operation.resource == ask.resource.name) {
-            changes.extend(link_changes(s, row, ask));
+        let is_link = |row: &&PlannedRow| row.states.is_empty() && row.planned.operation.resource == ask.resource.name;
+        let amended = rows.iter().filter(is_link).map(|row| &row.planned.operation);
+        let mains = call::main_links(s, ask, amended).await?;
+        for row in rows.iter().filter(is_link) {
+            changes.extend(link_changes(s, row, ask, &mains));
         }
         s.commit(changes).await?;
     }
     Ok(())
 }
 
-fn link_changes(s: &Session<'_>, row: &PlannedRow, ask: &ResourceAsk) -> Vec<Change> {
+fn link_changes(s: &Session<'_>, row: &PlannedRow, ask: &ResourceAsk, mains: &[Link]) -> Vec<Change> {
     let operation = &row.planned.operation;
     let Some(before) = &operation.before else { return Vec::new() };
+    let main = operation.amends.as_ref().and_then(|amends| {
+        let main = mains.iter().find(|main| main.local == operation.local)?;
+        let base = amended_base(ask, main.base.as_ref()?, &amends.fields);
+        Some(Change::PutLink(Link { hash: row.planned.hash, base: Some(base), ..main.clone() }))
+    });
     let link = Link {
         account: s.account.clone(),
         resource: operation.resource.clone(),
@@ -130,9 +157,11 @@ fn link_changes(s: &Session<'_>, row: &PlannedRow, ask: &ResourceAsk) -> Vec<Cha
         call: None,
     };
     let mut changes = vec![Change::PutLink(link)];
+    changes.extend(main);
+    let code = operation.linked_as.clone().unwrap_or(code::DONE.into());
     changes.extend(s.settle_item(Settled {
         remote: Some(&before.id),
-        ..Settled::new(&operation.resource, &operation.local, Outcome::new(OutcomeKind::Linked, code::DONE, ""))
+        ..Settled::new(&operation.resource, &operation.local, Outcome::new(OutcomeKind::Linked, code, ""))
     }));
     changes
 }
@@ -144,6 +173,7 @@ pub(crate) async fn drain(
     resource_idx: usize,
     run: &RunId,
     stages_from: Option<u8>,
+    slice: Option<u32>,
 ) -> Result<Vec<(LocalId, Again)>, Halt> {
     let Some(ask) = s.ask.resources.get(resource_idx) else { return Ok(Vec::new()) };
     let name = &ask.resource.name;
@@ -155,7 +185,7 @@ pub(crate) async fn drain(
             .into_iter()
             .find(|stage| done_stage.is_none_or(|done| *stage > done) && stages_from.is_none_or(|from| *stage >= from));
         let Some(stage) = next else { return Ok(again) };
-        drain_stage(s, resource_idx, run, stage, stages_from.is_some(), &mut again).await?;
+        drain_stage(s, resource_idx, run, stage, stages_from.is_some(), slice, &mut again).await?;
         done_stage = Some(stage);
     }
 }
@@ -166,11 +196,13 @@ async fn drain_stage(
     run: &RunId,
     stage: u8,
     only_begun: bool,
+    slice: Option<u32>,
     again: &mut Vec<(LocalId, Again)>,
 ) -> Result<(), Halt> {
     let Some(ask) = s.ask.resources.get(resource_idx) else { return Ok(()) };
     let limit = s.engine.config.window.max(1);
-    let mut after: Option<(String, u64, u32)> = None;
+    let mark = slice.map(slices::mark);
+    let mut after: Option<(String, u64, u32)> = mark.clone().map(|mark| (mark, 0, 0));
     let mut is_done = false;
     // Parts of a group that may go on in the next page wait for it, so that no call goes out half full.
     let mut carry: Vec<ReadyPart> = Vec::new();
@@ -194,8 +226,13 @@ async fn drain_stage(
                 }
             };
             is_done = page.len() < limit;
-            after = page.last().map(|part| (part.part.group.clone(), part.seq, part.part_idx)).or(after);
             let mut page = page;
+            if let Some(mark) = &mark {
+                let n = page.len();
+                page.retain(|part| part.part.group.starts_with(mark.as_str()));
+                is_done |= page.len() < n;
+            }
+            after = page.last().map(|part| (part.part.group.clone(), part.seq, part.part_idx)).or(after);
             if only_begun {
                 page.retain(ReadyPart::is_begun);
                 let facts = s.known_facts();

@@ -52,6 +52,23 @@ pub(crate) fn next_base(ask: &ResourceAsk, before: Option<&Base>, agreed: Agreed
     }
 }
 
+/// The base of a record whose change was made up for by a further record: the host's face is the new one, the provider's
+/// stays.
+pub(crate) fn amended_base(ask: &ResourceAsk, before: &Base, fields: &Record) -> Base {
+    let face = before.remote.as_ref().unwrap_or(&before.local).clone();
+    let local = if ask.is_whole { merged(Some(&before.local), fields) } else { part(ask, Some(&before.local), fields) };
+    let mapping = if ask.is_whole { ask.rules.mapping.clone() } else { before.mapping.clone() };
+    Base { remote: Some(face).filter(|face| *face != local), local, mapping, ..before.clone() }
+}
+
+/// The base of a record of which a change was taken back there: the host's face stays, so that nothing is planned again
+/// until it changes.
+pub(crate) fn undone_base(before: &Base, written: &Record, version: Option<Version>) -> Base {
+    let face = before.remote.as_ref().unwrap_or(&before.local);
+    let face = merged(Some(face), written);
+    Base { remote: Some(face).filter(|face| *face != before.local), version, ..before.clone() }
+}
+
 fn keep(record: &mut Record, before: Option<&Record>, field: &FieldName) {
     match before.and_then(|before| before.value(field.as_str())) {
         Some(value) => {

@@ -30,6 +30,8 @@ pub(crate) async fn finish(s: &Session<'_>, end: End) -> SyncResult {
             details.newly_waiting = report.newly_waiting;
             details.consent_facts = report.consent_facts;
             details.notes = report.notes.clone();
+            details.totals = report.totals();
+            details.irreversible = report.n_final;
             // What was planned is news only where it did not go.
             if s.is_dry() || end.halt.is_some() {
                 details.planned = report.planned.counts();

@@ -28,6 +28,9 @@ pub(crate) async fn gate(s: &Session<'_>, observed: &Observed) -> Result<Passed,
         let notes = s.input.handler.summary(&facts, &digest);
         s.report().notes = notes;
     }
+    if let Some(note) = days_of_quota(s, calls) {
+        s.report().notes.push(note);
+    }
     let passed = |apply| Passed { hash: hash.clone(), calls, apply };
     if s.is_dry() {
         return Ok(passed(false));
@@ -101,6 +104,21 @@ pub(crate) async fn gate(s: &Session<'_>, observed: &Observed) -> Result<Passed,
         }
     }
     Ok(passed(true))
+}
+
+/// How many days of a daily limit the plan needs, where that is more than one.
+fn days_of_quota(s: &Session<'_>, calls: u64) -> Option<String> {
+    let of_day = |quota: &&sync_core::Quota| quota.span == sync_core::Span::Day;
+    let usable =
+        |quota: &sync_core::Quota| u64::from(quota.limit) * u64::from(100_u32.saturating_sub(quota.reserve_percent)) / 100;
+    let least = s.input.descriptor.quotas.iter().filter(of_day).map(usable).min().filter(|usable| *usable > 0)?;
+    let days = calls.div_ceil(least);
+    (days > 1).then(|| {
+        format!(
+            "Needs {calls} calls: {days} days, since {} takes at most {least} a day of us. It goes on by itself.",
+            s.input.descriptor.name
+        )
+    })
 }
 
 /// True when a container (or the connection as a whole) has no approved first plan yet.

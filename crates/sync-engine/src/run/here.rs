@@ -11,7 +11,7 @@ use super::{
     base::{Agreed, next_base},
     call::{Again, Sent, hold},
     halt::Halt,
-    questions,
+    questions, refs,
     session::{Session, Settled},
 };
 use crate::{CallRow, Change, Link, LinkState, PartRow, PartState, PlannedPart, ReadyPart};
@@ -73,6 +73,7 @@ pub(crate) async fn send(s: &Session<'_>, ask: &ResourceAsk, run: &RunId, parts:
 
 /// Writes, and records the answer. Also what an earlier run left without an answer.
 pub(crate) async fn write(s: &Session<'_>, ask: &ResourceAsk, row: CallRow, parts: Vec<ReadyPart>) -> Result<Sent, Halt> {
+    let (parts, blocked) = with_local_refs(s, ask, &row.run, parts).await?;
     let writes: Vec<LocalWrite> = parts.iter().filter_map(|part| local_write(s, part, &row.run)).collect();
     let receipts =
         s.writing()?.write(&s.scope.organization, &ask.collection, &writes).await.map_err(|error| s.halt(error))?;
@@ -85,6 +86,7 @@ pub(crate) async fn write(s: &Session<'_>, ask: &ResourceAsk, row: CallRow, part
     }
     let mut sent = Sent::default();
     let mut changes = vec![Change::CloseCall(row.key.clone())];
+    changes.extend(blocked);
     for (part, receipt) in parts.iter().zip(receipts) {
         let operation = &part.operation;
         match receipt {
@@ -113,6 +115,37 @@ pub(crate) async fn write(s: &Session<'_>, ask: &ResourceAsk, row: CallRow, part
     }
     s.commit(changes).await?;
     Ok(sent)
+}
+
+/// Parts with the host's own records where they referred to counterparts of these; what refers to nothing here waits.
+async fn with_local_refs(
+    s: &Session<'_>,
+    ask: &ResourceAsk,
+    run: &RunId,
+    mut parts: Vec<ReadyPart>,
+) -> Result<(Vec<ReadyPart>, Vec<Change>), Halt> {
+    let mut records = Vec::new();
+    for part in &mut parts {
+        let operation = &mut part.operation;
+        records.push(&mut operation.fields);
+        records.extend(operation.here.as_mut().map(|here| &mut here.fields));
+        records.extend(operation.before.as_mut().map(|before| &mut before.fields));
+    }
+    refs::localize(s, records).await?;
+    let mut changes = Vec::new();
+    let mut free = Vec::new();
+    for part in parts {
+        let waits = part.operation.here.as_ref().and_then(|here| refs::foreign(&here.fields).into_iter().next());
+        match waits {
+            None => free.push(part),
+            Some((resource, id)) => {
+                changes.extend(hold(&part, run));
+                let outcome = refs::blocked(s, &format!("remote:{resource}"), id.as_str());
+                changes.extend(s.settle_item(Settled::new(&ask.resource.name, &part.operation.local, outcome)));
+            }
+        }
+    }
+    Ok((free, changes))
 }
 
 fn local_write(s: &Session<'_>, part: &ReadyPart, run: &RunId) -> Option<LocalWrite> {

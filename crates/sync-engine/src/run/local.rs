@@ -12,6 +12,7 @@ use super::{
     ask::{ItemAsk, ResourceAsk},
     halt::Halt,
     planner::{Planner, Why},
+    refs,
     session::Session,
 };
 use crate::{Change, LinkHead, LinkState, ProgressEvent, StoredCursor, plan::local_hash, store::usable};
@@ -246,6 +247,37 @@ pub(crate) async fn plan_items(s: &Session<'_>, planner: &mut Planner<'_, '_>, i
     planner.finish().await
 }
 
+/// What single items need: the records that they refer to and that have no counterpart yet, and what these need in turn.
+pub(crate) async fn needs(s: &Session<'_>) -> Result<Vec<ItemAsk>, Halt> {
+    let Some(items) = &s.ask.items else { return Ok(Vec::new()) };
+    let mut needs: Vec<ItemAsk> = Vec::new();
+    // What others refer to comes first, so what needs something is always looked at before it.
+    for (idx, ask) in s.ask.resources.iter().enumerate().rev() {
+        let ids: Vec<LocalId> = items
+            .iter()
+            .chain(&needs)
+            .filter(|item| item.resource_idx == idx && !item.remote)
+            .map(|item| LocalId::new(item.id.clone()))
+            .collect();
+        for ids in ids.chunks(s.engine.config.page) {
+            let locals = read_ids(s, ask, ids).await?;
+            let mut wanted: Vec<_> = locals.iter().filter_map(|local| local.state.record()).flat_map(refs::locals).collect();
+            wanted.sort();
+            wanted.dedup();
+            let known = refs::linked(s, wanted.clone()).await?;
+            for (collection, id) in wanted.into_iter().filter(|(collection, id)| known.remote(collection, id).is_none()) {
+                let place = s.ask.resources.iter().position(|ask| ask.collection == collection);
+                let Some(resource_idx) = place.filter(|place| *place <= idx) else { continue };
+                let is_there = |item: &ItemAsk| item.resource_idx == resource_idx && !item.remote && item.id == id.as_str();
+                if !items.iter().chain(&needs).any(is_there) {
+                    needs.push(ItemAsk { resource_idx, remote: false, id: id.as_str().to_owned() });
+                }
+            }
+        }
+    }
+    Ok(needs)
+}
+
 fn unknown(s: &Session<'_>, ask: &ResourceAsk, id: &LocalId, message: &str) {
     let outcome = Outcome::new(OutcomeKind::Failed, code::UNKNOWN_ITEM, message)
         .remedy(Owner::HostDeveloper, format!("Ask for ids of {}.", ask.collection));
@@ -296,7 +328,8 @@ impl Planner<'_, '_> {
     /// True when a record is as it was last agreed on.
     fn is_unchanged(&self, local: &Local, head: Option<&LinkHead>) -> bool {
         let (LocalState::Live(record), Some(head)) = (&local.state, head) else { return false };
-        head.state == LinkState::Live
+        // What a run made and another took back counts as it was left.
+        matches!(head.state, LinkState::Live | LinkState::Removed)
             && self.ask.rules.filter.as_ref().is_none_or(|filter| filter.admits(record))
             && head.hash == Some(local_hash(record, &self.ask.rules))
     }

@@ -14,13 +14,16 @@ mod only;
 mod planner;
 mod questions;
 mod recover;
+mod refs;
 mod remote;
 mod report;
 mod session;
+mod slices;
+mod undo;
 
 use std::collections::BTreeSet;
 
-use sync_core::{AccountId, Check, Error, ErrorKind, ResourceName, RunId, Stop, Swapped, SyncResult};
+use sync_core::{AccountId, Check, Error, ErrorKind, LocalId, ResourceName, RunId, Stop, Swapped, SyncResult};
 
 use self::{
     ask::Ask,
@@ -164,6 +167,10 @@ async fn steps(s: &Session<'_>, end: &mut End) -> Result<(), Halt> {
     s.progress(crate::ProgressEvent::Started { run: &s.run });
     end.unsettled = recover::recover(s).await?;
 
+    if let Some(run) = &s.input.options.undo {
+        return undo::undo(s, run, end).await;
+    }
+    let needs = local::needs(s).await?;
     // Single items are looked up; no feed is read for them, and no cursor moves.
     let observed = match s.ask.items {
         None => observe::observe(s).await?,
@@ -183,7 +190,9 @@ async fn steps(s: &Session<'_>, end: &mut End) -> Result<(), Halt> {
         let planned = match &s.ask.items {
             None => whole(s, &mut planner, &observed).await.map(|cursor| cursors.extend(cursor)),
             Some(items) => {
-                let of_it: Vec<_> = items.iter().filter(|item| item.resource_idx == idx).collect();
+                let of_it: Vec<_> = items.iter().chain(&needs).filter(|item| item.resource_idx == idx).collect();
+                let is_need = |item: &&ask::ItemAsk| needs.iter().any(|need| std::ptr::eq(need, *item));
+                planner.needed = of_it.iter().copied().filter(is_need).map(|item| LocalId::new(item.id.clone())).collect();
                 local::plan_items(s, &mut planner, &of_it).await
             }
         };

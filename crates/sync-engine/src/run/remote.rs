@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use sync_core::{
-    ContainerId, Error, ErrorKind, Find, FindBy, Found, Hash, Local, LocalId, LocalState, PlanHash, Remote, RemoteId,
-    RemoteState, ResourceName, Stop,
+    ContainerId, Error, ErrorKind, Find, FindBy, Found, Hash, Local, LocalId, LocalState, Outcome, Owner, PlanHash, Remote,
+    RemoteId, RemoteState, ResourceName, Skip, Stop, code,
 };
 
 use super::{
@@ -12,8 +12,8 @@ use super::{
     halt::Halt,
     local::read_ids,
     observe::{Observed, links_at},
-    planner::{Planner, Why},
-    session::Session,
+    planner::{Planner, Why, is_watched},
+    session::{Session, Settled},
 };
 use crate::{
     Change, Link, LinkState,
@@ -75,11 +75,16 @@ pub(crate) async fn take_seen(s: &Session<'_>, planner: &mut Planner<'_, '_>, re
         let mut changed: Vec<(LocalId, Remote)> = Vec::new();
         let mut versions = Vec::new();
         let mut new = Vec::new();
+        let mut watched = Vec::new();
         for (remote, link) in remotes.into_iter().zip(links) {
             let Some(link) = link else {
                 new.push(remote);
                 continue;
             };
+            if is_watched(&link.role) {
+                watched.push((link, remote));
+                continue;
+            }
             match link.state {
                 LinkState::Live | LinkState::Gone => match unlike_base(s, ask, &link, &remote) {
                     Unlike::Content => changed.push((link.local.clone(), remote)),
@@ -93,10 +98,30 @@ pub(crate) async fn take_seen(s: &Session<'_>, planner: &mut Planner<'_, '_>, re
         if !s.is_dry() {
             s.commit(versions).await?;
         }
+        for (link, remote) in watched {
+            if matches!(remote.state, RemoteState::Voided | RemoteState::Archived) && link.state == LinkState::Live {
+                amendment_gone(s, ask, link).await?;
+            }
+        }
         take_changed(s, planner, changed).await?;
         planner.take_new(new, false).await?;
     }
     Ok(())
+}
+
+/// What made up for a change was taken away there: nobody books the difference any more, so a person is told.
+async fn amendment_gone(s: &Session<'_>, ask: &ResourceAsk, link: Link) -> Result<(), Halt> {
+    let message = format!("what made up for its change ({}) was taken away there", link.role);
+    let skip = Skip::new(code::AMENDMENT_GONE, message)
+        .remedy(Owner::EndUserData, "Book the difference there by hand, or change the record here once more.");
+    let mut changes = s.settle_item(Settled {
+        remote: link.remote.as_ref(),
+        ..Settled::new(&ask.resource.name, &link.local, Outcome::from(&skip))
+    });
+    if !s.is_dry() {
+        changes.push(Change::PutLink(Link { state: LinkState::Gone, ..link }));
+    }
+    s.commit(changes).await
 }
 
 enum Unlike {
@@ -271,6 +296,12 @@ async fn confirm(s: &Session<'_>, planner: &mut Planner<'_, '_>, links: Vec<Link
             let mut sides = Vec::new();
             let mut still_there = Vec::new();
             for ((link, found), local) in chunk.iter().zip(found).zip(locals) {
+                if is_watched(&link.role) {
+                    if matches!(found, Found::Absent | Found::Gone) {
+                        amendment_gone(s, ask, link.clone()).await?;
+                    }
+                    continue;
+                }
                 match found {
                     Found::Absent | Found::Gone => sides.push((local, RemoteSide::Gone)),
                     Found::One(remote) if !matches!(unlike_base(s, ask, link, &remote), Unlike::Nothing) => {

@@ -2,10 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use sync_core::{Counts, LocalId, Outcome, OutcomeKind, ResourceName};
+use rust_decimal::Decimal;
+use sync_core::{Counts, LocalId, Outcome, OutcomeKind, ResourceName, Tally, TallyKey, Total};
 
 /// Most distinct causes that are kept apart.
 const MAX_CAUSES: usize = 200;
+/// Most totals that are kept apart: five years of months by a hundred accounts.
+const MAX_TALLIES: usize = 6_000;
+/// What stands for the rest.
+const OTHERS: &str = "others";
 /// Most error lines of a result.
 pub(crate) const MAX_LINES: usize = 20;
 
@@ -18,6 +23,10 @@ pub(crate) struct Report {
     pub(crate) consent_facts: u64,
     pub(crate) planned: Planned,
     pub(crate) notes: Vec<String>,
+    /// Operations of the plan that cannot be taken back.
+    pub(crate) n_final: u64,
+    /// What the plan comes to in money, and over how many operations.
+    tallies: BTreeMap<TallyKey, (u64, Decimal)>,
     causes: Vec<Cause>,
     n_uncounted: u64,
 }
@@ -82,6 +91,32 @@ impl Report {
             OutcomeKind::Failed | OutcomeKind::Blocked => self.cause(resource, local, outcome),
             _ => {}
         }
+    }
+
+    /// Adds what an operation of the plan comes to, or takes it out again. Keys beyond the first [`MAX_TALLIES`] are added up
+    /// by what and currency alone.
+    pub(crate) fn tally(&mut self, tallies: Vec<Tally>, is_in: bool) {
+        for Tally { key, amount } in tallies {
+            let key = if self.tallies.len() < MAX_TALLIES || self.tallies.contains_key(&key) {
+                key
+            } else {
+                let rest = || OTHERS.to_owned();
+                TallyKey { month: rest(), account: rest(), tax: rest(), ..key }
+            };
+            let (count, sum) = self.tallies.entry(key).or_default();
+            *count = count.saturating_add_signed(if is_in { 1 } else { -1 });
+            *sum = sum.saturating_add(if is_in { amount } else { -amount });
+        }
+        self.tallies.retain(|_, (count, _)| *count > 0);
+    }
+
+    /// What the plan comes to in money.
+    pub(crate) fn totals(&self) -> Vec<Total> {
+        let total = |(key, (count, amount)): (&TallyKey, &(u64, Decimal))| Total {
+            tally: Tally { key: key.clone(), amount: *amount },
+            operations: *count,
+        };
+        self.tallies.iter().map(total).collect()
     }
 
     /// Counts records that are as they were.

@@ -30,6 +30,12 @@ pub(crate) struct Session<'a> {
     facts: Mutex<Option<Facts>>,
     /// Records of calls that may still be carried out, and until when: nothing is decided about them before.
     unsettled: Mutex<HashMap<(ResourceName, LocalId), Timestamp>>,
+    /// What this run plans of kinds that others refer to: a fingerprint of each record, and its slice. 16 bytes each.
+    planned: Mutex<HashMap<ResourceName, HashMap<u64, u32>>>,
+    /// The last slice of the plan.
+    last_slice: Mutex<u32>,
+    /// Fingerprints of the keys that a feed showed which was read from its start: 8 bytes each.
+    pub(super) seen_keys: Mutex<HashMap<ResourceName, std::sync::Arc<std::collections::HashSet<u64>>>>,
 }
 
 #[derive(Debug, Clone)]
@@ -70,6 +76,55 @@ impl<'a> Session<'a> {
             lease: Mutex::new(Held { lease, until }),
             facts: Mutex::new(None),
             unsettled: Mutex::default(),
+            planned: Mutex::default(),
+            last_slice: Mutex::default(),
+            seen_keys: Mutex::default(),
+        }
+    }
+
+    /// True where a plan goes in slices: where records refer to each other, so that no stop leaves half of what belongs
+    /// together.
+    pub(crate) fn has_slices(&self) -> bool {
+        self.input.options.undo.is_none()
+            && self.input.descriptor.resources.iter().any(|resource| !resource.depends_on.is_empty())
+    }
+
+    /// Remembers that a record is in the plan, and in which slice.
+    pub(crate) fn note_planned(&self, resource: &ResourceName, local: &LocalId, slice: u32) {
+        let mut last = lock(&self.last_slice);
+        *last = slice.max(*last);
+        if self.input.descriptor.resources.iter().any(|other| other.depends_on.contains(resource)) {
+            lock(&self.planned).entry(resource.clone()).or_default().insert(fingerprint(local), slice);
+        }
+    }
+
+    /// Forgets that a record is in the plan.
+    pub(crate) fn forget_planned(&self, resource: &ResourceName, local: &LocalId) {
+        if let Some(planned) = lock(&self.planned).get_mut(resource) {
+            planned.remove(&fingerprint(local));
+        }
+    }
+
+    /// The slice that a record is planned in, if it is.
+    pub(crate) fn slice_of(&self, resource: &ResourceName, local: &LocalId) -> Option<u32> {
+        lock(&self.planned).get(resource)?.get(&fingerprint(local)).copied()
+    }
+
+    /// True when a record that is only there is to be made here.
+    pub(crate) fn is_planned_there(&self, resource: &ResourceName, id: &RemoteId) -> bool {
+        self.slice_of(resource, &LocalId::of_remote(id)).is_some()
+    }
+
+    /// The last slice of the plan.
+    pub(crate) fn last_slice(&self) -> u32 {
+        *lock(&self.last_slice)
+    }
+
+    /// What marks one of a record's counterparts as ours.
+    pub(crate) fn marker_of(&self, collection: &sync_core::Collection, local: &LocalId, role: &sync_core::Role) -> Marker {
+        match role.amendment_number() {
+            None => self.marker(collection, local),
+            Some(_) => self.marker(collection, &LocalId::new(format!("{local}/{role}"))),
         }
     }
 
@@ -382,4 +437,12 @@ pub(crate) fn later(from: Timestamp, by: Duration) -> Timestamp {
 /// A poisoned lock only means that another task panicked: the values in here are whole after each statement.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// 64 bits of a hash of an id: a hit is compared in full, or costs a look-up.
+pub(crate) fn fingerprint<T: std::hash::Hash + ?Sized>(id: &T) -> u64 {
+    use std::hash::{DefaultHasher, Hasher as _};
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    hasher.finish()
 }

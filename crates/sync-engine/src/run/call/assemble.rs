@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, HashMap};
 
 use sync_core::{
-    CallKey, ContainerId, Find, FindBy, Found, Hash, LocalId, Outcome, OutcomeKind, Owner, Record, Ref, Refs, RemoteId,
-    RunId, UpdateNeeds, Verb, code,
+    CallKey, ContainerId, Find, FindBy, Found, Hash, LocalId, Operation, Refs, RemoteId, Role, RunId, UpdateNeeds, Verb,
 };
 
 use super::super::{
     ask::ResourceAsk,
     halt::Halt,
-    session::{Session, Settled, later},
+    refs,
+    session::{Session, Settled},
 };
 use super::{Again, Batch, Sent, hold};
 use crate::{Link, LinkState, ReadyPart};
@@ -54,6 +54,8 @@ pub(super) async fn assemble<'a>(
             }
         }
     }
+    let wanted = parts.iter().flat_map(|part| refs::locals(&part.operation.fields)).collect();
+    let known = refs::linked(s, wanted).await?;
     let mut held = Vec::new();
     for (part, link) in parts.into_iter().zip(links) {
         let found = remote_of(&part, link.as_ref()).and_then(|id| fresh.remove(&id));
@@ -75,20 +77,17 @@ pub(super) async fn assemble<'a>(
             }
             _ => None,
         };
-        match references(s, &part.operation.fields).await? {
-            Some(refs) => {
+        match refs::missing(&known, &part.operation.fields).filter(|_| part.operation.verb != Verb::Remove) {
+            None => {
+                batch.refs.push(refs_of(&known, &part));
                 batch.parts.push(part);
                 batch.links.push(link);
                 batch.fresh.push(read);
-                batch.refs.push(refs);
             }
-            None => {
-                let outcome =
-                    Outcome::new(OutcomeKind::Blocked, code::BLOCKED, "a record that it refers to isn't there yet")
-                        .remedy(Owner::Nobody, "It goes once that record is there.")
-                        .until(later(s.now(), s.engine.config.retry_after));
+            Some((collection, id)) => {
+                let outcome = refs::blocked(s, collection.as_str(), id.as_str());
                 held.extend(hold(&part, run));
-                held.extend(s.settle_item(Settled { ..Settled::new(&ask.resource.name, &part.operation.local, outcome) }));
+                held.extend(s.settle_item(Settled::new(&ask.resource.name, &part.operation.local, outcome)));
             }
         }
     }
@@ -147,31 +146,31 @@ pub(super) fn remote_of(part: &ReadyPart, link: Option<&Link>) -> Option<RemoteI
     link.and_then(|link| link.remote.clone()).or_else(|| part.operation.before.as_ref().map(|before| before.id.clone()))
 }
 
-/// References of a record to others of the host, as remote ids; `None` when one has no counterpart yet.
-pub(super) async fn references(s: &Session<'_>, fields: &Record) -> Result<Option<Refs>, Halt> {
+/// A part's references, of all that are known.
+pub(super) fn refs_of(known: &Refs, part: &ReadyPart) -> Refs {
     let mut refs = Refs::new();
-    let mut wanted = Vec::new();
-    fields.each_ref(&mut |to| wanted.extend(Some(to.clone()).filter(|to| matches!(to, Ref::Local { .. }))));
-    for to in wanted {
-        let Ref::Local { collection, id } = to else { continue };
-        let Some(resource) = s.input.descriptor.resources.iter().find(|resource| resource.collection == collection) else {
-            return Ok(None);
-        };
-        let target = s.input.handler.target(&resource.name, &Record::new());
-        let link = s
-            .engine
-            .store
-            .links_by_local(&s.scope, &s.account, &resource.name, &target.role, std::slice::from_ref(&id))
-            .await
-            .map_err(|error| s.halt(error))?
-            .pop()
-            .flatten();
-        match link.filter(|link| link.state == LinkState::Live).and_then(|link| link.remote) {
-            Some(remote) => refs.insert(collection, id, remote),
-            None => return Ok(None),
-        };
+    for (collection, id) in refs::locals(&part.operation.fields) {
+        if let Some(remote) = known.remote(&collection, &id) {
+            let remote = remote.clone();
+            refs.insert(collection, id, remote);
+        }
     }
-    Ok(Some(refs))
+    refs
+}
+
+/// The main links of records for whose changes parts make up.
+pub(crate) async fn main_links(
+    s: &Session<'_>,
+    ask: &ResourceAsk,
+    operations: impl Iterator<Item = &Operation>,
+) -> Result<Vec<Link>, Halt> {
+    let ids: Vec<LocalId> =
+        operations.filter(|operation| operation.amends.is_some()).map(|operation| operation.local.clone()).collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let links = s.engine.store.links_by_local(&s.scope, &s.account, &ask.resource.name, &Role::MAIN, &ids).await;
+    Ok(links.map_err(|error| s.halt(error))?.into_iter().flatten().collect())
 }
 
 pub(super) fn open_link(s: &Session<'_>, part: &ReadyPart, key: &CallKey) -> Link {

@@ -8,15 +8,17 @@ use sync_core::{
     Verb, Version,
 };
 
+pub(crate) use self::assemble::main_links;
 use self::{
-    assemble::{assemble, digest, links, open_link, references, remote_of},
-    record::{pending, record},
+    assemble::{assemble, digest, links, open_link, refs_of, remote_of},
+    record::{main_after, pending, record},
 };
 use super::{
     ask::ResourceAsk,
     halt::Halt,
-    here,
+    here, refs,
     session::{Session, Settled},
+    slices,
 };
 use crate::{CallRow, Change, Item, Link, PartRow, PartState, ReadyPart};
 
@@ -102,10 +104,9 @@ pub(crate) async fn resend(s: &Session<'_>, resource_idx: usize, row: CallRow, p
     let ids: Vec<LocalId> = parts.iter().map(|part| part.operation.local.clone()).collect();
     let links = links(s, ask, &parts, &ids).await?;
     let fresh = parts.iter().map(|_| None).collect();
-    let mut refs = Vec::with_capacity(parts.len());
-    for part in &parts {
-        refs.push(references(s, &part.operation.fields).await?.unwrap_or_default());
-    }
+    let wanted = parts.iter().flat_map(|part| refs::locals(&part.operation.fields)).collect();
+    let known = refs::linked(s, wanted).await?;
+    let refs = parts.iter().map(|part| refs_of(&known, part)).collect();
     let row = CallRow { not_after: s.context().deadline, ..row };
     s.commit(vec![Change::OpenCall(row.clone())]).await?;
     transmit(s, Batch { ask, run: &run, parts, links, fresh, refs, is_resend: true }, row, Sent::default()).await
@@ -154,7 +155,8 @@ async fn transmit(s: &Session<'_>, batch: Batch<'_>, row: CallRow, mut sent: Sen
         })
         .collect();
     let facts = s.known_facts();
-    let push = Push::new(CallSet { group: batch.group(), parts: &refs }, &row.key, &facts);
+    let group = slices::bare(s.has_slices(), batch.group());
+    let push = Push::new(CallSet { group, parts: &refs }, &row.key, &facts);
     let answer = s.input.handler.push(&s.context(), push).await;
     let receipts = match answer {
         Ok(receipts) if receipts.len() == batch.parts.len() => receipts,
@@ -173,6 +175,7 @@ async fn transmit(s: &Session<'_>, batch: Batch<'_>, row: CallRow, mut sent: Sen
         !matches!(receipts.get(idx), Some(Receipt::Done { .. })) || batch.parts.get(idx).is_none_or(ReadyPart::is_last)
     };
     let standing = standing_of(s, &batch, settles).await?;
+    let mains = main_links(s, batch.ask, batch.parts.iter().map(|part| &part.operation)).await?;
     let mut changes = vec![Change::CloseCall(row.key.clone())];
     let mut uncertain = Vec::new();
     for (idx, receipt) in receipts.into_iter().enumerate() {
@@ -180,6 +183,13 @@ async fn transmit(s: &Session<'_>, batch: Batch<'_>, row: CallRow, mut sent: Sen
         else {
             continue;
         };
+        let mut receipt = receipt;
+        if let (Receipt::Done { after: Some(after), .. }, Some(refs)) = (&mut receipt, batch.refs.get(idx)) {
+            refs::localize_by(s, refs, &mut after.fields);
+        }
+        if matches!(receipt, Receipt::Done { .. }) && part.is_last() {
+            changes.extend(main_after(batch.ask, part, &mains));
+        }
         record(s, &batch, part, link.as_ref(), standing.as_ref(), receipt, &row, &mut changes, &mut sent, &mut uncertain);
     }
     if !uncertain.is_empty() {

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use sync_core::{
-    Error, Operation, Outcome, OutcomeKind, Receipt, Remote, RemoteId, RemoteState, Safety, Value, Verb, Version, code,
+    Error, Operation, Outcome, OutcomeKind, Reason, Receipt, Remote, RemoteId, RemoteState, Safety, Value, Verb, Version,
+    code,
 };
 
 use super::super::{
-    base::{Agreed, next_base},
+    ask::ResourceAsk,
+    base::{Agreed, amended_base, next_base, undone_base},
     session::{Session, Settled, later},
 };
 use super::{Again, Batch, Sent, hold};
@@ -108,6 +110,17 @@ pub(super) fn record(
     }
 }
 
+/// The main link once a further record makes up for its change, or does no more.
+pub(crate) fn main_after(ask: &ResourceAsk, part: &ReadyPart, mains: &[Link]) -> Option<Change> {
+    let operation = &part.operation;
+    let amends = operation.amends.as_ref()?;
+    let main = mains.iter().find(|main| main.local == operation.local)?;
+    let base = amended_base(ask, main.base.as_ref()?, &amends.fields);
+    // Taken back, it is not made again until the host's record changes.
+    let hash = if operation.reason == Reason::Undone { main.hash } else { part.hash };
+    Some(Change::PutLink(Link { hash, base: Some(base), ..main.clone() }))
+}
+
 /// True when a link would be the same after a part that isn't its operation's last.
 fn says_so_already(part: &ReadyPart, link: &Link, id: &RemoteId, version: Option<&Version>) -> bool {
     link.remote.as_ref() == Some(id)
@@ -149,7 +162,21 @@ pub(super) fn done_link(
         .or_else(|| after.as_ref().and_then(|after| after.version.clone()))
         .or_else(|| before.and_then(|base| base.version.clone()));
     let is_removed = operation.verb == Verb::Remove;
-    let (base, hash) = if is_last && !is_removed {
+    let (base, hash) = if operation.reason == Reason::Undone && is_last {
+        let hash = link.and_then(|link| link.hash);
+        match before {
+            Some(before) if !is_removed => {
+                let is_written = |field: &sync_core::FieldName| operation.changed.contains(field);
+                let sent = operation.fields.iter().filter(|(field, _)| is_written(field));
+                let mut written: sync_core::Record = sent.map(|(field, value)| (field.clone(), value.clone())).collect();
+                for (field, value) in after.iter().flat_map(|after| after.fields.iter()) {
+                    written.set(field.clone(), value.clone());
+                }
+                (Some(undone_base(before, &written, version)), hash)
+            }
+            _ => (before.cloned(), hash),
+        }
+    } else if is_last && !is_removed {
         let shown = after.as_ref().map(|after| &after.fields).filter(|fields| !fields.is_empty());
         let matched = operation.before.as_ref().map(|before| &before.fields);
         let open = &operation.open;

@@ -2,21 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use sync_core::{
-    FieldName, LocalVerb, OnRemoteDelete, Operation, Outcome, OutcomeKind, Owner, Prepare, Prepared, Reason, Record, Remote,
-    Skip, Verb, code,
-};
+use sync_core::{FieldName, OnRemoteDelete, Outcome, Record, Remote, Skip, code};
 
 use super::super::{
     base::{Agreed, next_base},
     halt::Halt,
-    here::planned_parts,
     questions::{self, SettledBy, answer},
     session::Settled,
 };
-use super::{Candidate, Planner, fingerprint};
+use super::{Candidate, Planner};
 use crate::{
-    Change, LinkState, PlannedOp, ProgressEvent,
+    Change, LinkState, ProgressEvent,
     plan::{self, Decision, LocalSide, RemoteSide, Settle, Sides},
 };
 
@@ -36,6 +32,7 @@ impl Planner<'_, '_> {
         if let RemoteSide::Seen(found) = &candidate.remote
             && candidate.link.as_ref().is_none_or(|link| link.remote.is_none())
             && !self.ask.rules.match_is_proof
+            && !candidate.is_proven
             && found.marker.as_ref() != Some(&marker)
         {
             let one = std::slice::from_ref(&**found);
@@ -179,167 +176,6 @@ impl Planner<'_, '_> {
         Ok(())
     }
 
-    /// Puts an operation into the plan, unless the provider or a missing grant says no.
-    pub(super) async fn operation(&mut self, candidate: &Candidate, operation: Operation) -> Result<(), Halt> {
-        let s = self.s;
-        let needs_rest = operation.verb == Verb::Create
-            && !self.ask.is_whole
-            && self.ask.rules.match_on.first().is_some_and(|field| !self.ask.fields.contains(field.as_str()));
-        if needs_rest {
-            let outcome = Outcome::new(
-                OutcomeKind::Blocked,
-                code::BLOCKED,
-                "its record isn't there yet, and only a part of it was asked for",
-            )
-            .remedy(Owner::Nobody, format!("Sync all types of {} once.", self.ask.resource.nouns.1));
-            self.item_without_hash(candidate, outcome);
-            return Ok(());
-        }
-        // Nothing to write there: it links, or only this side is written.
-        let is_here_alone = operation.here.as_ref().is_some_and(|here| {
-            operation.changed.is_empty() && (operation.verb == Verb::Update || here.verb != LocalVerb::Update)
-        });
-        let is_link = operation.reason == Reason::Matched && operation.changed.is_empty();
-        let parts = if is_link || is_here_alone {
-            Vec::new()
-        } else {
-            let facts = s.facts().await?;
-            match s.input.handler.prepare(Prepare::new(&facts, &s.grants, &operation)) {
-                Ok(Prepared::Parts(parts)) => parts,
-                Ok(Prepared::Skip(skip)) => {
-                    let needs_grant = skip.needs_grant.as_deref().map(str::to_owned);
-                    self.item(candidate, Outcome::from(&skip), needs_grant);
-                    return Ok(());
-                }
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind().is_systemic() => return Err(s.halt(error)),
-                Err(error) => {
-                    let attempts = candidate.item.as_ref().map_or(0, |item| item.attempts);
-                    let mut outcome = Outcome::failed(&error);
-                    outcome.until = s.next_try(&error, attempts);
-                    self.item(candidate, outcome, None);
-                    return Ok(());
-                }
-            }
-        };
-        // The firewall: whatever a provider prepares, nothing reaches people without a grant.
-        if let Some(effect) = parts.iter().flat_map(|part| part.effects).find(|effect| !s.grants.allow(**effect)) {
-            let skip = Skip::new(code::NEEDS_GRANT, format!("it would set something off: {}", effect.description))
-                .remedy(Owner::EndUserData, format!("Grant \"{}\" for this sync.", effect.name))
-                .needs_grant(*effect);
-            self.item(candidate, Outcome::from(&skip), Some(effect.name.to_owned()));
-            return Ok(());
-        }
-        if parts.is_empty() && operation.reason != Reason::Matched && operation.here.is_none() {
-            self.heal(candidate, operation.fields, &operation.open);
-            return Ok(());
-        }
-        if let Some(here) = &operation.here {
-            s.writing()?;
-            // The host has said no to exactly this, and nobody has answered yet.
-            let refused = questions::refused_id(s, self.ask, &operation.local, &here.fields);
-            let is_standing = candidate.item.as_ref().is_some_and(|item| item.question.as_ref() == Some(&refused));
-            if is_standing && candidate.answer.is_none() {
-                return Ok(());
-            }
-        }
-        // Known to be gone, so that it can be made again: two creates for one record can't be written down.
-        if operation.verb == Verb::Create
-            && operation.here.is_none()
-            && let Some(link) = candidate.link.clone().filter(|link| link.state == LinkState::Live)
-        {
-            self.push(vec![Change::PutLink(crate::Link { state: LinkState::Gone, ..link })]);
-        }
-        let digest = plan::operation_digest(&operation).to_string();
-        // Planned once more in mid-apply, and no longer what a person saw.
-        if self.is_again && s.input.options.only.as_ref().is_some_and(|only| !only.digests.contains(&digest)) {
-            self.item_without_hash(candidate, super::super::only::moved(s));
-            return Ok(());
-        }
-        self.seq += 1;
-        if !self.is_again {
-            self.count(&operation, &parts, true);
-        } else if parts.is_empty() && operation.here.is_none() {
-            self.again_links += 1;
-        }
-        if self.may_repeat {
-            self.planned.insert(fingerprint(&operation.local), self.seq);
-        }
-        let moves_key = matches!(operation.reason, Reason::Matched | Reason::NewHere)
-            || self.ask.rules.match_on.first().is_some_and(|field| operation.changed.contains(field));
-        self.ops.push(PlannedOp {
-            seq: self.seq,
-            digest,
-            key: if moves_key { candidate.key.clone() } else { None },
-            hash: if self.ask.is_whole { self.hash_after(candidate, &operation) } else { None },
-            parts: planned_parts(&parts, &operation, self.ask),
-            operation,
-        });
-        Ok(())
-    }
-
-    /// The hash of the host's record once the operation was carried out; `None` where only the host can tell.
-    fn hash_after(&self, candidate: &Candidate, operation: &Operation) -> Option<sync_core::Hash> {
-        let Some(here) = &operation.here else { return candidate.hash };
-        let (LocalVerb::Update, LocalSide::Live(record)) = (here.verb, &candidate.side) else { return None };
-        let mut record = record.clone();
-        for (field, value) in here.fields.iter() {
-            record.set(field.clone(), value.clone());
-        }
-        Some(plan::local_hash(&record, &self.ask.rules))
-    }
-
-    /// Counts an operation in the plan, or out of it.
-    pub(super) fn count(&self, operation: &Operation, parts: &[sync_core::Part], is_in: bool) {
-        let mut report = self.s.report();
-        let planned = &mut report.planned;
-        let n = if is_in { 1 } else { -1 };
-        if let Some(here) = &operation.here {
-            let counts = match here.verb {
-                LocalVerb::Create => &mut planned.here_creates,
-                LocalVerb::Delete | LocalVerb::Cancel => &mut planned.here_removes,
-                _ => &mut planned.here_updates,
-            };
-            let count = counts.entry(operation.resource.clone()).or_default();
-            *count = count.saturating_add_signed(n);
-            if parts.is_empty() {
-                return;
-            }
-        }
-        let counts = match operation.verb {
-            _ if parts.is_empty() => &mut planned.links,
-            Verb::Create => &mut planned.creates,
-            Verb::Update => &mut planned.updates,
-            Verb::Remove => &mut planned.removes,
-        };
-        let count = counts.entry(operation.resource.clone()).or_default();
-        *count = count.saturating_add_signed(n);
-        for effect in parts.iter().flat_map(|part| part.effects) {
-            let count = planned.effects.entry(effect.name.to_owned()).or_default();
-            *count = count.saturating_add_signed(n);
-        }
-    }
-
-    /// Takes planned operations out of the counts again: their parts are held.
-    pub(crate) fn uncount(&self, row: &crate::PlannedRow) -> Result<(), Halt> {
-        if self.is_again {
-            return Ok(());
-        }
-        let operation = &row.planned.operation;
-        let mut parts = Vec::new();
-        let n_there = row.planned.parts.len() - usize::from(operation.here.is_some());
-        if n_there > 0 {
-            // The same parts as when it was counted: preparing is deterministic.
-            let facts = self.s.known_facts();
-            if let Ok(Prepared::Parts(again)) = self.s.input.handler.prepare(Prepare::new(&facts, &self.s.grants, operation))
-            {
-                parts = again;
-            }
-        }
-        self.count(operation, &parts, false);
-        Ok(())
-    }
-
     /// Nothing to write: the base is brought up to date.
     pub(super) fn heal(&mut self, candidate: &Candidate, fields: Record, open: &BTreeSet<FieldName>) {
         self.s.report().add_unchanged(1);
@@ -422,6 +258,10 @@ impl Planner<'_, '_> {
         if is_put_back {
             return Some(Settle::PutBack);
         }
+        // There before us: linked, and nothing is asked about what differs.
+        if candidate.linked_as.is_some() {
+            return Some(Settle::LocalWins);
+        }
         self.s.is_audit().then_some(Settle::Audit)
     }
 
@@ -461,7 +301,7 @@ impl Planner<'_, '_> {
         }
     }
 
-    pub(super) async fn flush(&mut self) -> Result<(), Halt> {
+    pub(crate) async fn flush(&mut self) -> Result<(), Halt> {
         let ops = std::mem::take(&mut self.ops);
         if !ops.is_empty() {
             let s = self.s;

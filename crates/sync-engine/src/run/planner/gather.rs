@@ -51,6 +51,9 @@ impl Planner<'_, '_> {
                 suppression: None,
                 answer: None,
                 held_by: None,
+                is_proven: false,
+                linked_as: None,
+                taken: Vec::new(),
             });
         }
         let ids: Vec<LocalId> = candidates.iter().map(|candidate| candidate.id.clone()).collect();
@@ -95,7 +98,15 @@ impl Planner<'_, '_> {
     }
 
     /// Finds counterparts of records without a link, and of single items that were asked for.
-    pub(super) async fn match_remote(&self, candidates: &mut [Candidate], why: Why) -> Result<(), Halt> {
+    pub(super) async fn match_remote(&mut self, candidates: &mut [Candidate], why: Why) -> Result<(), Halt> {
+        self.look_there(candidates, why).await?;
+        let mut remotes: Vec<_> =
+            candidates.iter_mut().flat_map(|candidate| super::needs::seen_of(&mut candidate.remote)).collect();
+        self.localize(&mut remotes, why == Why::Asked).await?;
+        self.held_by_others(candidates).await
+    }
+
+    async fn look_there(&self, candidates: &mut [Candidate], why: Why) -> Result<(), Halt> {
         let s = self.s;
         let name = &self.ask.resource.name;
         let is_new = |candidate: &Candidate| {
@@ -193,14 +204,18 @@ impl Planner<'_, '_> {
                 place(candidates, chunk, found, false);
             }
         }
+        if !self.ask.rules.evidence.is_empty() {
+            let open = indexes(candidates, |candidate| must_look(candidate) && is_new(candidate));
+            self.weigh(candidates, &open).await?;
+        }
         if why == Why::Asked || why == Why::Again {
             self.take_consent(candidates).await?;
         }
-        self.held_by_others(candidates).await
+        Ok(())
     }
 
     /// Chunks of candidates that are looked up at once: a look-up is in one container.
-    fn by_container(
+    pub(super) fn by_container(
         &self,
         candidates: &[Candidate],
         idxs: &[usize],
@@ -274,7 +289,10 @@ impl Planner<'_, '_> {
     }
 
     /// Looks up several at once, as many as the provider takes; in order.
-    async fn all<F: Future<Output = Result<Vec<Found>, Halt>>>(&self, looks: Vec<F>) -> Result<Vec<Vec<Found>>, Halt> {
+    pub(super) async fn all<F: Future<Output = Result<Vec<Found>, Halt>>>(
+        &self,
+        looks: Vec<F>,
+    ) -> Result<Vec<Vec<Found>>, Halt> {
         stream::iter(looks).buffered(self.s.input.descriptor.concurrency.max(1)).try_collect().await
     }
 
@@ -408,7 +426,7 @@ pub(super) fn indexes(candidates: &[Candidate], mut test: impl FnMut(&Candidate)
 }
 
 /// Where a candidate goes.
-fn to(candidate: &Candidate) -> Option<&ContainerId> {
+pub(super) fn to(candidate: &Candidate) -> Option<&ContainerId> {
     candidate.target.container.as_ref()
 }
 

@@ -1,16 +1,25 @@
 //! Plan, second half: records are brought together with what the store and the provider know, decided about, and put
 //! into the plan.
 
+mod amend;
 mod decide;
+mod evidence;
 mod gather;
+mod needs;
 mod only_there;
+mod operation;
 mod shared;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sync_core::{Hash, Local, LocalId, Outcome, OutcomeKind, Target, Version, code};
+use sync_core::{Hash, Local, LocalId, NaturalKey, Outcome, OutcomeKind, Refs, Target, Version, code};
 
-use super::{ask::ResourceAsk, halt::Halt, session::Session};
+pub(crate) use self::amend::is_watched;
+use super::{
+    ask::ResourceAsk,
+    halt::Halt,
+    session::{Session, fingerprint},
+};
 use crate::{
     Change, Item, Link, PlannedOp, Suppression,
     plan::{LocalSide, Policy, RemoteSide},
@@ -59,6 +68,14 @@ pub(crate) struct Planner<'s, 'a> {
     gone: HashSet<LocalId>,
     /// Records that the host refused and that are put back there.
     pub(crate) put_back: HashSet<LocalId>,
+    /// Records that nobody asked for by name, and that others need.
+    pub(crate) needed: HashSet<LocalId>,
+    /// The slice in which everything goes, where it is known.
+    pub(crate) slice_now: Option<u32>,
+    /// Operations that start with nothing to wait for.
+    n_roots: u64,
+    /// Counterparts of what the page's records refer to.
+    refs: Refs,
     ops: Vec<PlannedOp>,
     changes: Vec<Change>,
 }
@@ -79,6 +96,12 @@ pub(crate) struct Candidate {
     pub(crate) answer: Option<String>,
     /// The other record that is linked with the counterpart that was found.
     held_by: Option<LocalId>,
+    /// True when the evidence for the counterpart leaves no doubt.
+    is_proven: bool,
+    /// The code under which it is linked and left as it is.
+    linked_as: Option<&'static str>,
+    /// Keys of it that others have there.
+    taken: Vec<NaturalKey>,
 }
 
 impl<'s, 'a> Planner<'s, 'a> {
@@ -98,6 +121,10 @@ impl<'s, 'a> Planner<'s, 'a> {
             again_links: 0,
             gone: HashSet::new(),
             put_back: HashSet::new(),
+            needed: HashSet::new(),
+            slice_now: None,
+            n_roots: 0,
+            refs: Refs::new(),
             ops: Vec::new(),
             changes: Vec::new(),
         }
@@ -121,6 +148,8 @@ impl<'s, 'a> Planner<'s, 'a> {
         let mut seen = HashSet::new();
         let mut sides: Vec<_> = sides.into_iter().rev().filter(|(local, _)| seen.insert(local.id.clone())).collect();
         sides.reverse();
+        let mut remotes: Vec<_> = sides.iter_mut().flat_map(|(_, side)| needs::seen_of(side)).collect();
+        self.localize(&mut remotes, false).await?;
         let (locals, remotes): (Vec<Local>, Vec<RemoteSide>) = sides.into_iter().unzip();
         self.forget_planned(&locals).await?;
         let mut candidates = self.candidates(locals).await?;
@@ -145,6 +174,7 @@ impl<'s, 'a> Planner<'s, 'a> {
         }
         self.leave_unsettled(&mut candidates);
         self.answers(&mut candidates).await?;
+        self.read_refs(&candidates).await?;
         self.match_remote(&mut candidates, why).await?;
         self.freed_keys(&candidates).await?;
         let shared = self.shared(&candidates).await?;
@@ -187,12 +217,4 @@ impl<'s, 'a> Planner<'s, 'a> {
             }
         }
     }
-}
-
-/// 64 bits of a hash of an id: a hit is compared in full.
-fn fingerprint(id: &LocalId) -> u64 {
-    use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-    let mut hasher = DefaultHasher::new();
-    id.hash(&mut hasher);
-    hasher.finish()
 }

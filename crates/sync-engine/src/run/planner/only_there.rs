@@ -33,6 +33,7 @@ impl Planner<'_, '_> {
         {
             return Ok(());
         }
+        self.localize(&mut remotes.iter_mut().collect::<Vec<_>>(), is_asked).await?;
         let ids: Vec<LocalId> = remotes.iter().map(|remote| LocalId::of_remote(&remote.id)).collect();
         let name = &self.ask.resource.name;
         let mut items = s.engine.store.items_by_local(&s.scope, name, &ids).await.map_err(|error| s.halt(error))?;
@@ -160,6 +161,9 @@ impl Planner<'_, '_> {
             suppression: None,
             answer: None,
             held_by: None,
+            is_proven: false,
+            linked_as: None,
+            taken: Vec::new(),
         }
     }
 

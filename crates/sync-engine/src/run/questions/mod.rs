@@ -12,7 +12,7 @@ use super::{
 use crate::{AnswerOption, Change, Item, Question};
 
 pub(crate) use self::two_sided::{
-    Settled as SettledBy, answer_of, merged_away, new_there, refused, refused_id, settled, two_sided, which_here,
+    Settled as SettledBy, amend, answer_of, merged_away, new_there, refused, refused_id, settled, two_sided, which_here,
 };
 
 /// Answers that the engine understands.
@@ -39,6 +39,8 @@ pub(crate) mod answer {
     pub(crate) const AGAIN: &str = "again";
     /// Cancel the host's record.
     pub(crate) const CANCEL: &str = "cancel-here";
+    /// Let a further record make up for the change.
+    pub(crate) const ADJUST: &str = "adjust";
     /// Delete the host's record.
     pub(crate) const DELETE: &str = "delete-here";
 }

@@ -103,6 +103,31 @@ pub(crate) async fn two_sided(
     Ok(put(s, ask, candidate, subject))
 }
 
+/// Whether a further record shall make up for a change that the record there does not take any more: the answer, or the
+/// question.
+pub(crate) async fn amend(
+    s: &Session<'_>,
+    ask: &ResourceAsk,
+    candidate: &Candidate,
+    amendment: &sync_core::Amendment,
+) -> Result<Result<String, Vec<Change>>, Halt> {
+    let about = format!("{}:{}", candidate.id, amendment.fields.hash());
+    let question = id(s, ask, code::AMEND, &about);
+    if let Some(answer) = answer_of(s, &question).await? {
+        return Ok(Ok(answer));
+    }
+    let label = label(s, ask, &candidate.id).await;
+    let subject = Subject {
+        code: code::AMEND,
+        id: question,
+        message: amendment.words.clone(),
+        prompt: format!("{label}: {}. Shall it be done so?", amendment.words),
+        options: vec![option(answer::ADJUST, "yes"), option(answer::LEAVE, "no, leave it as it is there")],
+        evidence: serde_json::json!({ "amendment": amendment.fields }),
+    };
+    Ok(Err(put(s, ask, candidate, subject)))
+}
+
 /// A record that is only there, and that by policy a person decides about.
 pub(crate) async fn new_there(
     s: &Session<'_>,
