@@ -310,7 +310,7 @@ pub(crate) struct ForgetArgs {
 #[derive(Debug, Args)]
 pub(crate) struct SandboxArgs {
     /// The provider
-    #[arg(long, value_parser = ["mailchimp", "google-calendar"], default_value = "mailchimp")]
+    #[arg(long, value_parser = ["mailchimp", "google-calendar", "xero"], default_value = "mailchimp")]
     pub(crate) provider: String,
     /// The port on this machine; 0 for any
     #[arg(long, default_value_t = 9100)]

@@ -56,3 +56,23 @@ fn the_double_of_google_calendar_runs_as_a_command() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn the_double_of_xero_runs_as_a_command() {
+    let world = World::new(account([]));
+    let mut child = world.start(&["sandbox", "--provider", "xero", "--port", "0", "--json"]);
+    let address = address(&mut child);
+    let url = address["api"].as_str().unwrap();
+    let state = ask(url, "GET", "/_sandbox/state?summary=true", "");
+    assert_eq!((state["provider"].as_str(), &state["refused"]), (Some("xero"), &serde_json::json!([])));
+    assert_eq!(state["tenants"]["Blue Manta Diving"]["counts"]["archived_contacts"], 4, "merged by the bookkeeper");
+    let form = format!(
+        "client_id={}&client_secret={}&grant_type=refresh_token&refresh_token=none",
+        address["clientId"].as_str().unwrap(),
+        address["clientSecret"].as_str().unwrap()
+    );
+    let refused = ask(address["identity"].as_str().unwrap(), "POST", "/connect/token", &form);
+    assert_eq!(refused["error"], "invalid_grant", "the client is known: {refused}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

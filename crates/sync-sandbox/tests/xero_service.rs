@@ -379,3 +379,23 @@ fn organisations_share_nothing() {
     assert_eq!((other.status().as_u16(), header(&other, "x-minlimit-remaining")), (200, Some("59")));
     assert_eq!(read(other).1["Contacts"], json!([]));
 }
+
+// A seed is written on its own days, and what people did since comes last.
+#[test]
+fn a_seed_has_a_past() {
+    let credit = json!({
+        "Type": "ACCRECCREDIT", "CreditNoteNumber": "CN-1", "Contact": {"ContactNumber": "C-1"}, "Date": "2025-05-01",
+        "Status": "AUTHORISED", "LineItems": [{"Description": "Refund", "UnitAmount": 5, "AccountCode": "200"}],
+    });
+    let mut old = sale("A-1");
+    (old["Date"], old["DueDate"]) = (json!("2025-03-01"), json!("2025-04-01"));
+    let mut young = sale("A-2");
+    young["Date"] = json!("2025-06-01");
+    let act = json!({"do": "recode-line", "invoice": "A-1", "account": "210"});
+    let lab = Lab::of(shop().with_invoice(old).with_invoice(young).with_credit_note(credit).with_act(act));
+    let updated = |path: &str, plural: &str| lab.get(path).1[plural][0]["UpdatedDateUTCString"].clone();
+    assert_eq!(updated("Invoices/A-2", "Invoices"), "2025-06-01T12:00:00Z");
+    assert_eq!(updated("Invoices/A-1", "Invoices"), "2025-06-01T12:00:00Z", "recoded last");
+    assert_eq!(updated("CreditNotes/CN-1", "CreditNotes"), "2025-05-01T12:00:00Z");
+    assert_eq!(lab.refused(), Vec::<String>::new());
+}

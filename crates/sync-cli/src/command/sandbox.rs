@@ -1,6 +1,7 @@
 //! `sandbox`: a double of a provider on this machine.
 
 pub(super) mod google;
+mod xero;
 
 use std::sync::Arc;
 
@@ -40,6 +41,9 @@ impl Address {
 pub(super) async fn run(args: &SandboxArgs, out: Output) -> Result<Exit> {
     if args.provider == google::PROVIDER {
         return google::run(args, out).await;
+    }
+    if args.provider == xero::PROVIDER {
+        return xero::run(args, out).await;
     }
     let double = Mailchimp::new(seed(args)?);
     let (listener, port) = listen_as_asked(args).await?;

@@ -18,6 +18,22 @@ pub(crate) struct Document {
     pub(crate) tags: Tags,
     pub(crate) audience: Audience,
     pub(crate) trips: Trips,
+    pub(crate) books: Books,
+}
+
+/// The company in Xero.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Books {
+    pub(crate) contacts: usize,
+    pub(crate) years: u8,
+    pub(crate) invoices: usize,
+    pub(crate) bills: usize,
+    pub(crate) locked_to: Date,
+    pub(crate) recoded: usize,
+    pub(crate) paid_by_hand: usize,
+    pub(crate) merged: usize,
+    pub(crate) suppliers: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]

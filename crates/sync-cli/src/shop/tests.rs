@@ -167,3 +167,32 @@ fn trips_and_sessions_lie_around_the_day_and_every_one_has_a_time() {
     let (boat, day) = shop.yard(today);
     assert_eq!((boat, day), ("Manta", jiff::civil::date(2027, 3, 21)));
 }
+
+#[test]
+fn the_company_in_xero_is_as_the_document_says() {
+    let shop = Shop::open().unwrap();
+    let seed = shop.xero();
+    let sandbox = sync_sandbox::Sandbox::new(
+        sync_sandbox::Xero::new(seed),
+        sync_sandbox::SandboxOptions::default(),
+        std::sync::Arc::new(sync_dispatch::http::system_clock()),
+    );
+    let summary = sandbox.summary();
+    assert_eq!(summary["refused"], serde_json::json!([]), "all of it makes sense");
+    let counts = &summary["tenants"][&shop.name]["counts"];
+    let books = &shop.document.books;
+    assert_eq!(counts["invoices"], books.invoices + books.bills);
+    assert_eq!(
+        (&counts["archived_contacts"], &counts["contacts"]),
+        (&4.into(), &(books.contacts + books.suppliers.len()).into())
+    );
+    let state = sandbox.state();
+    let tenant = &state["tenants"][&shop.name];
+    let documents: Vec<_> = tenant["documents"].as_object().unwrap().values().collect();
+    let n = |wanted: &dyn Fn(&serde_json::Value) -> bool| documents.iter().filter(|one| wanted(one)).count();
+    assert_eq!(n(&|one| one["LineItems"][0]["AccountCode"] == "260"), 20, "recoded");
+    assert_eq!(n(&|one| one["CurrencyCode"] == "USD"), 200);
+    let payments: Vec<_> = tenant["payments"].as_object().unwrap().values().collect();
+    assert_eq!(payments.iter().filter(|one| one["Reference"] == "by hand").count(), 30);
+    assert_eq!((&summary["mails_sent"], &summary["reminders_sent"]), (&0.into(), &0.into()));
+}

@@ -397,8 +397,10 @@ pub(super) fn plant(this: &mut Xero, seed: &XeroTenantSeed) {
     let world = &mut this.world;
     let mut refused = Vec::new();
     let mut note = |what: &str, n: usize, words: String| refused.push(format!("seed: {what} {n} of {}: {words}", seed.name));
+    let days = seed.invoices.iter().chain(&seed.credit_notes).chain(&seed.payments).map(|element| day_of(element, created));
+    let latest = days.max().unwrap_or(created);
+    world.now = created;
     for (n, element) in seed.contacts.iter().enumerate() {
-        world.now = created;
         let done = checked(element, super::contact::MEMBERS)
             .and_then(|()| contacts::save(&mut company, world, element, contacts::Mode::Create).map_err(said));
         if let Err(words) = done {
@@ -413,6 +415,14 @@ pub(super) fn plant(this: &mut Xero, seed: &XeroTenantSeed) {
             note("invoice", n, words);
         }
     }
+    for (n, element) in seed.credit_notes.iter().enumerate() {
+        world.now = day_of(element, created);
+        let done = checked(element, members::CREDIT_NOTE)
+            .and_then(|()| writing::save(&mut company, world, element, writing::Mode::Create, true, 4).map_err(said));
+        if let Err(words) = done {
+            note("credit note", n, words);
+        }
+    }
     for (n, element) in seed.payments.iter().enumerate() {
         world.now = day_of(element, created);
         let done =
@@ -421,8 +431,8 @@ pub(super) fn plant(this: &mut Xero, seed: &XeroTenantSeed) {
             note("payment", n, words);
         }
     }
-    world.now = created;
-    // Locks came after what they lock.
+    // What people did since came after all that; so did the locks.
+    world.now = latest;
     (company.period_lock, company.year_lock) = (seed.period_lock_date, seed.end_of_year_lock_date);
     world.refused.extend(refused);
     let id = company.id;

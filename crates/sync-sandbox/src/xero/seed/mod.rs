@@ -223,6 +223,13 @@ impl XeroTenantSeed {
         self
     }
 
+    /// With one more credit note, a JSON object; anything else is left out.
+    #[must_use]
+    pub fn with_credit_note(mut self, credit_note: Value) -> Self {
+        self.credit_notes.extend(credit_note.as_object().cloned());
+        self
+    }
+
     /// With one more payment, a JSON object; anything else is left out.
     #[must_use]
     pub fn with_payment(mut self, payment: Value) -> Self {
