@@ -53,10 +53,10 @@ fn deny() -> Result<()> {
         );
     }
     let root = cargo::root();
-    // Both are workspaces that people build.
-    for manifest in ["Cargo.toml", "tests/fuzz/Cargo.toml"] {
-        let mut command = cargo(&["deny", "--locked", "--log-level", "error", "--manifest-path"]);
-        command.arg(root.join(manifest)).arg("--config").arg(root.join("deny.toml"));
+    // Both are workspaces that people build. The lock file of the fuzzing targets follows the crates that they are about.
+    for (manifest, locked) in [("Cargo.toml", &["--locked"][..]), ("tests/fuzz/Cargo.toml", &[])] {
+        let mut command = cargo(&["deny", "--log-level", "error"]);
+        command.args(locked).arg("--manifest-path").arg(root.join(manifest)).arg("--config").arg(root.join("deny.toml"));
         command.args(["check", "--hide-inclusion-graph"]);
         // What only one of the two has is not superfluous.
         command.args(["--allow", "license-not-encountered", "licenses", "bans", "sources"]);
