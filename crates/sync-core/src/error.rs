@@ -230,18 +230,21 @@ impl Error {
         self
     }
 
-    /// With the provider's own code and words.
+    /// With the provider's own code and words. A code goes to logs: what is none, since it is long, has an address in it or
+    /// more than one line, is left out.
     #[must_use]
     pub fn with_provider(mut self, code: impl Into<String>, message: impl Into<String>) -> Self {
-        self.0.provider_code = Some(code.into());
+        let code = code.into();
+        self.0.provider_code = Some(if is_code(&code) { code } else { UNREADABLE.to_owned() });
         self.0.provider_message = Some(message.into());
         self
     }
 
-    /// With a detail for logs: ids, status, operation, attempt; never content.
+    /// With a detail for logs: ids, status, operation, attempt; never content. It is kept to one line, and short.
     #[must_use]
     pub fn with_context(mut self, key: &'static str, value: impl fmt::Display) -> Self {
-        self.0.context.push((key, value.to_string()));
+        let line = value.to_string().chars().take(MAX_DETAIL_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        self.0.context.push((key, line));
         self
     }
 
@@ -298,6 +301,20 @@ impl Error {
     }
 }
 
+/// Longest code of a provider, in characters: far above Mailchimp's titles, the longest there are.
+const MAX_CODE_CHARS: usize = 64;
+
+/// Longest detail, in characters.
+const MAX_DETAIL_CHARS: usize = 256;
+
+/// Stands where a provider's code can't be one.
+const UNREADABLE: &str = "unreadable";
+
+/// Codes come from outside, and a log is no place for whatever stands there.
+fn is_code(text: &str) -> bool {
+    text.len() <= MAX_CODE_CHARS && text.bytes().all(|byte| (byte.is_ascii_graphic() || byte == b' ') && byte != b'@')
+}
+
 /// One line, without the source and without the provider's words.
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -339,6 +356,19 @@ impl StdError for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_comes_as_a_code_or_detail_makes_no_second_line_and_brings_no_address() {
+        for code in ["x\nERROR forged line", "ada@example.com", &"x".repeat(65), "caf\u{e9}", "\u{1b}[31m"] {
+            let error = Error::new(ErrorKind::Refused, "refused").with_provider(code, "words");
+            assert_eq!(error.to_string(), "refused [unreadable]");
+        }
+        for code in ["ERROR_GENERIC", "Member In Compliance State", "6240", "rateLimitExceeded", ""] {
+            assert_eq!(Error::new(ErrorKind::Refused, "refused").with_provider(code, "").provider_code(), Some(code));
+        }
+        let error = Error::new(ErrorKind::Refused, "refused").with_context("field", format!("a\r\nb{}", "x".repeat(999)));
+        assert!(error.to_string().starts_with("refused (field: a  bxx") && error.to_string().len() < 300, "{error}");
+    }
 
     #[test]
     fn display_is_one_line_and_debug_hides_the_providers_words() {
