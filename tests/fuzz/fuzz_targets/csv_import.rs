@@ -16,7 +16,7 @@ use import::{ColumnRules, ConsentRules, ImportOptions, Source};
 
 static FOLDER: LazyLock<Option<TempDir>> = LazyLock::new(|| tempfile::tempdir().ok());
 
-/// The first byte chooses the options; the file follows.
+// The first byte chooses the options; the file follows.
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let (Some((how, content)), Some(folder)) = (data.split_first(), FOLDER.as_ref()) else { return };
     let path = folder.path().join(if how & 1 == 0 { "c.csv" } else { "c.jsonl" });

@@ -173,7 +173,7 @@ impl Asking<'_> {
             Box::new(before)
         });
         let fields = if verb == Verb::Update { place.changed.clone() } else { place.record.clone() };
-        let differs = |field: &str| verb == Verb::Create || place.record.get(field) != fields.get(field);
+        let differs = |field: &str| verb == Verb::Create || place.record.value(field) != fields.value(field);
         let changed = fields.iter().map(|(field, _)| field.clone()).filter(|field| differs(field.as_str())).collect();
         Operation {
             id: "op".into(),
