@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
 use serde::Serialize;
+use url::Url;
 
 pub(crate) fn with_type(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Response<Bytes> {
     let mut response = Response::new(body.into());
@@ -24,4 +25,13 @@ pub(crate) fn empty(status: StatusCode) -> Response<Bytes> {
 
 pub(crate) fn html(status: StatusCode, body: impl Into<Bytes>) -> Response<Bytes> {
     with_type(status, "text/html; charset=utf-8", body)
+}
+
+/// Sends a person to another address.
+pub(crate) fn redirect(to: &Url) -> Response<Bytes> {
+    let mut response = empty(StatusCode::FOUND);
+    if let Ok(location) = HeaderValue::from_str(to.as_str()) {
+        response.headers_mut().insert(header::LOCATION, location);
+    }
+    response
 }

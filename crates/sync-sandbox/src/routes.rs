@@ -19,9 +19,9 @@ pub(crate) enum Found {
     Unknown,
 }
 
-/// Looks a path up that begins below what all rows have in common.
-pub(crate) fn find(rows: &[Row], method: &Method, below: &str) -> Found {
-    let segments: Vec<&str> = below.split('/').collect();
+/// Looks a path up by its segments below what all rows have in common.
+pub(crate) fn find<'p>(rows: &[Row], method: &Method, segments: impl Iterator<Item = &'p str>) -> Found {
+    let segments: Vec<&str> = segments.collect();
     let mut has_path = false;
     for (with, pattern, name) in rows {
         if !fits(pattern, &segments) {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use http::{HeaderMap, header};
+use http::HeaderMap;
 use jiff::Timestamp;
 
 use super::{
@@ -11,6 +11,7 @@ use super::{
     calendar::{Calendar, Role},
     problem::Problem,
 };
+use crate::web;
 
 /// What all scopes of Calendar begin with.
 pub(super) const SCOPE: &str = "https://www.googleapis.com/auth/";
@@ -106,16 +107,10 @@ pub(super) fn scopes_for(operation: &str) -> &'static [&'static str] {
     }
 }
 
-/// The bearer token of a call.
-pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
 impl Google {
     /// Whose token it is.
     pub(super) fn signed_in(&self, headers: &HeaderMap) -> Result<&Access, Problem> {
-        bearer(headers)
+        web::bearer(headers)
             .and_then(|token| self.oauth.access.get(token))
             .filter(|access| access.expires.is_none_or(|expires| self.world.now < expires))
             .ok_or_else(Problem::unauthorized)

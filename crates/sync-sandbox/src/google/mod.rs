@@ -51,7 +51,7 @@ use self::{
     quota::Meter,
     routes::{Route, route},
 };
-use crate::Double;
+use crate::{Double, web};
 
 /// Google as a few people with calendars see it.
 ///
@@ -189,7 +189,7 @@ impl Google {
 
     /// Refuses a call that costs so many units, if it is over quota. A call without a good token costs nobody anything.
     fn over(&mut self, headers: &HeaderMap, query: Option<&str>, units: u64) -> Option<Problem> {
-        let access = access::bearer(headers).and_then(|token| self.oauth.access.get(token))?;
+        let access = web::bearer(headers).and_then(|token| self.oauth.access.get(token))?;
         let named = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).find(|(name, _)| name == "quotaUser");
         let user = named.map_or_else(|| access.user.clone(), |(_, user)| user.into_owned());
         let status = self.world.quirks.quota_status;

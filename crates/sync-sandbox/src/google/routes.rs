@@ -1,10 +1,11 @@
 //! Which path calls what.
 
 use http::Method;
-use percent_encoding::percent_decode_str;
+
+use crate::routes::{Found, Row, find};
 
 /// Operations: method, path below `/calendar/v3` with `*` for an id, name.
-pub(super) const ROUTES: &[(&str, &[&str], &str)] = &[
+pub(super) const ROUTES: &[Row] = &[
     ("POST", &["calendars"], "calendars.insert"),
     ("GET", &["calendars", "*"], "calendars.get"),
     ("PATCH", &["calendars", "*"], "calendars.patch"),
@@ -48,27 +49,9 @@ pub(super) fn route(method: &Method, path: &str) -> Route {
         _ => {}
     }
     let Some(below) = path.strip_prefix("/calendar/v3/") else { return Route::Unknown };
-    let segments: Vec<&str> = below.split('/').collect();
-    let fits = |pattern: &[&str]| {
-        pattern.len() == segments.len()
-            && pattern.iter().zip(&segments).all(|(want, have)| if *want == "*" { !have.is_empty() } else { want == have })
-    };
-    let mut has_path = false;
-    for (with, pattern, name) in ROUTES {
-        if !fits(pattern) {
-            continue;
-        }
-        if *with != method.as_str() {
-            has_path = true;
-            continue;
-        }
-        let ids = pattern
-            .iter()
-            .zip(&segments)
-            .filter(|(want, _)| **want == "*")
-            .map(|(_, id)| percent_decode_str(id).decode_utf8_lossy().into_owned())
-            .collect();
-        return Route::Api { name, ids };
+    match find(ROUTES, method, below.split('/')) {
+        Found::Operation { name, ids } => Route::Api { name, ids },
+        Found::OtherMethod => Route::OtherMethod,
+        Found::Unknown => Route::Unknown,
     }
-    if has_path { Route::OtherMethod } else { Route::Unknown }
 }

@@ -27,7 +27,6 @@ use std::{
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use jiff::Timestamp;
-use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
 pub use seed::{
@@ -41,7 +40,11 @@ use self::{
     oauth::OAuth,
     problem::Problem,
 };
-use crate::{Double, web};
+use crate::{
+    Double,
+    routes::{Found, Row, find},
+    web,
+};
 
 /// One Mailchimp account.
 ///
@@ -117,7 +120,7 @@ impl World {
 const MAX_IN_FLIGHT: usize = 10;
 
 /// Operations: method, path below `/3.0` with `*` for an id, name.
-const ROUTES: &[(&str, &[&str], &str)] = &[
+const ROUTES: &[Row] = &[
     ("GET", &[], "root.read"),
     ("GET", &["ping"], "ping.read"),
     ("GET", &["lists"], "lists.list"),
@@ -164,28 +167,11 @@ fn route(method: &Method, path: &str) -> Route {
         _ => {}
     }
     let Some(below) = path.strip_prefix("/3.0") else { return Route::Unknown };
-    let segments: Vec<&str> = below.split('/').filter(|segment| !segment.is_empty()).collect();
-    let fits = |pattern: &[&str]| {
-        pattern.len() == segments.len() && pattern.iter().zip(&segments).all(|(want, have)| *want == "*" || want == have)
-    };
-    let mut has_path = false;
-    for (with, pattern, name) in ROUTES {
-        if !fits(pattern) {
-            continue;
-        }
-        if *with != method.as_str() {
-            has_path = true;
-            continue;
-        }
-        let ids = pattern
-            .iter()
-            .zip(&segments)
-            .filter(|(want, _)| **want == "*")
-            .map(|(_, id)| percent_decode_str(id).decode_utf8_lossy().into_owned())
-            .collect();
-        return Route::Api { name, ids };
+    match find(ROUTES, method, below.split('/').filter(|segment| !segment.is_empty())) {
+        Found::Operation { name, ids } => Route::Api { name, ids },
+        Found::OtherMethod => Route::OtherMethod,
+        Found::Unknown => Route::Unknown,
     }
-    if has_path { Route::OtherMethod } else { Route::Unknown }
 }
 
 impl Mailchimp {

@@ -4,14 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, header};
+use http::{Request, Response, StatusCode, header};
 use serde_json::json;
 use url::Url;
 
 use super::seed::{AccountSeed, OAuthClientSeed};
 use crate::{
     answer,
-    web::{Form, escape, form, host, is_loopback, is_loopback_url},
+    web::{Form, escape, form, hidden, host, is_loopback, is_loopback_url},
 };
 
 #[derive(Debug, Default)]
@@ -50,10 +50,7 @@ impl OAuth {
         if let Err(why) = self.request(&asked) {
             return answer::html(StatusCode::BAD_REQUEST, format!("<p>{}</p>", escape(&why)));
         }
-        let hidden: String = asked
-            .iter()
-            .map(|(name, value)| format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">", escape(name), escape(value)))
-            .collect();
+        let hidden = hidden(&asked);
         answer::html(
             StatusCode::OK,
             format!(
@@ -86,11 +83,7 @@ impl OAuth {
                 query.append_pair("state", state);
             }
         }
-        let mut response = answer::empty(StatusCode::FOUND);
-        if let Ok(location) = HeaderValue::from_str(back.as_str()) {
-            response.headers_mut().insert(header::LOCATION, location);
-        }
-        response
+        answer::redirect(&back)
     }
 
     /// `POST /oauth2/token`. The answer's `expires_in: 0` and `scope: null` are the real one's.

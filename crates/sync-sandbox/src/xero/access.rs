@@ -3,10 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use http::{HeaderMap, header};
+use http::HeaderMap;
 use jiff::Timestamp;
 
 use super::{Xero, id::Id, problem::Problem, seed::XeroScopes};
+use crate::web;
 
 /// Scopes that an app can ask for here, and what the page says of them.
 pub(super) const SCOPES: &[(&str, XeroScopes, &str)] = &[
@@ -61,12 +62,6 @@ pub(super) fn scopes_for(operation: &str) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).chain(read).collect()
 }
 
-/// The bearer token of a call.
-pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
-}
-
 /// The organisation that a call names.
 pub(super) fn tenant(headers: &HeaderMap) -> Option<Id> {
     headers.get("xero-tenant-id").and_then(|value| value.to_str().ok()).and_then(Id::parse)
@@ -75,7 +70,7 @@ pub(super) fn tenant(headers: &HeaderMap) -> Option<Id> {
 impl Xero {
     /// Whose token it is.
     pub(super) fn signed_in(&self, headers: &HeaderMap) -> Result<&Access, Problem> {
-        let access = bearer(headers).and_then(|token| self.oauth.access.get(token));
+        let access = web::bearer(headers).and_then(|token| self.oauth.access.get(token));
         let access = access.ok_or_else(|| Problem::unauthorized("AuthenticationUnsuccessful"))?;
         match access.expires.filter(|expires| *expires <= self.world.now) {
             Some(expires) => {

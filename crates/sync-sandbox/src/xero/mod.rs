@@ -63,7 +63,7 @@ use self::{
     problem::Problem,
     routes::{Route, route},
 };
-use crate::Double;
+use crate::{Double, web};
 
 /// Largest body. Source: <https://developer.xero.com/documentation/guides/oauth2/limits/>: 10 MB.
 const MAX_BODY: usize = 10_000_000;
@@ -173,7 +173,7 @@ impl Xero {
 
     /// How limits see a call; nothing for one without a good token and an organisation.
     fn terms(&self, request: &Request<Bytes>, now: Timestamp) -> Option<Terms> {
-        let access = access::bearer(request.headers()).and_then(|token| self.oauth.access.get(token))?;
+        let access = web::bearer(request.headers()).and_then(|token| self.oauth.access.get(token))?;
         let tenant = access::tenant(request.headers())?;
         let seeded = self.seed.tenants.iter().find(|one| tenant_id(&one.name) == tenant)?;
         let tier = self.oauth.client(&access.client).map(|client| client.tier).unwrap_or_default();

@@ -93,7 +93,7 @@ pub(super) fn route(method: &Method, path: &str) -> Route {
         };
     }
     let Some(below) = path.strip_prefix("/api.xro/2.0/") else { return Route::Unknown };
-    match find(ROUTES, method, below) {
+    match find(ROUTES, method, below.split('/')) {
         Found::Operation { name, ids } => Route::Api { name, ids },
         Found::OtherMethod => Route::OtherMethod,
         Found::Unknown => Route::Unknown,

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{Response, StatusCode};
 use jiff::Timestamp;
 use url::Url;
 
@@ -14,7 +14,7 @@ use crate::{
         access::{OTHER_SCOPES, SCOPE, SCOPES},
         seed::ConsentSeed,
     },
-    web::{Form, escape, form, is_loopback_url},
+    web::{Form, all, escape, form, hidden, is_loopback_url, of},
 };
 
 /// Parameters of the request. Source: the page's step "Set authorization parameters", with PKCE of
@@ -44,15 +44,6 @@ struct Asked {
     scopes: Vec<String>,
 }
 
-fn of<'f>(form: &'f Form, name: &str) -> &'f str {
-    form.get(name).map(String::as_str).unwrap_or_default()
-}
-
-/// All values of a name that may come several times.
-fn all(text: &[u8], name: &str) -> BTreeSet<String> {
-    url::form_urlencoded::parse(text).filter(|(known, _)| known == name).map(|(_, value)| value.into_owned()).collect()
-}
-
 /// Why nobody is asked.
 pub(in crate::google) struct Blocked {
     error: &'static str,
@@ -80,14 +71,6 @@ fn sign_in_scope(scope: &str) -> Option<String> {
         "profile" => Some(format!("{SCOPE}userinfo.profile")),
         other => OTHER_SCOPES.contains(&other).then(|| other.to_owned()),
     }
-}
-
-fn redirect(to: &Url) -> Response<Bytes> {
-    let mut response = answer::empty(StatusCode::FOUND);
-    if let Ok(location) = HeaderValue::from_str(to.as_str()) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    response
 }
 
 impl OAuth {
@@ -146,7 +129,7 @@ impl OAuth {
         let asked = self.asked(&form)?;
         let mut consent = self.consent.clone();
         if let Some(user) = form.get("sandbox_approve") {
-            let untick = all(query.as_bytes(), "sandbox_untick").into_iter().collect();
+            let untick = all(query.as_bytes(), "sandbox_untick");
             consent = Some(ConsentSeed { user: Some(user.clone()), untick, denies: false });
         }
         if let Some(consent) = consent {
@@ -165,10 +148,7 @@ impl OAuth {
     }
 
     fn html(&self, form: &Form, asked: &Asked) -> String {
-        let hidden: String = form
-            .iter()
-            .map(|(name, value)| format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">", escape(name), escape(value)))
-            .collect();
+        let hidden = hidden(form);
         let expected = self.hinted(form);
         let users: String = self
             .users
@@ -206,7 +186,7 @@ impl OAuth {
     pub(in crate::google) fn said(&mut self, body: &Bytes, now: Timestamp) -> Result<Response<Bytes>, Blocked> {
         let form = form(body);
         let asked = self.asked(&form)?;
-        let ticked = all(body, "granted");
+        let ticked: BTreeSet<String> = all(body, "granted");
         let granted = asked.scopes.iter().filter(|scope| ticked.contains(*scope)).cloned().collect();
         let user = form.get("user").cloned().unwrap_or_else(|| self.hinted(&form));
         let allows = of(&form, "allow") == "yes";
@@ -269,6 +249,6 @@ impl OAuth {
             );
         }
         back.query_pairs_mut().extend_pairs(answer);
-        redirect(&back)
+        answer::redirect(&back)
     }
 }

@@ -1,11 +1,8 @@
 //! Codes for tokens, refresh tokens for access tokens, and tokens taken back.
 
-use base64::{
-    Engine as _,
-    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
-};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, header};
+use http::{Request, Response, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -14,7 +11,7 @@ use super::{ACCESS_LIFE, IDLE_LIFE, MAX_REFRESH_TOKENS, OAuth, Refresh, TESTING_
 use crate::{
     answer,
     google::access::{Access, SCOPE},
-    web::{Form, form},
+    web::{Form, basic, form, of},
 };
 
 /// A refused call of the token endpoint.
@@ -33,19 +30,6 @@ fn unknown_client(description: &str) -> Refusal {
 fn bad(error: &str, description: &str) -> Refusal {
     let body = json!({"error": error, "error_description": description});
     Refusal { status: StatusCode::BAD_REQUEST, body }
-}
-
-fn of<'f>(form: &'f Form, name: &str) -> &'f str {
-    form.get(name).map(String::as_str).unwrap_or_default()
-}
-
-/// Client id and secret from HTTP Basic.
-fn basic(request: &Request<Bytes>) -> Option<(String, String)> {
-    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
-    let text = String::from_utf8(STANDARD.decode(value.strip_prefix("Basic ")?).ok()?).ok()?;
-    let (id, secret) = text.split_once(':')?;
-    let decode = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
-    Some((decode(id), decode(secret)))
 }
 
 impl OAuth {

@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use http::{HeaderValue, Response, StatusCode, header};
+use http::{Response, StatusCode};
 use jiff::Timestamp;
 use url::Url;
 
 use super::{CODE_LIFE, Code, OAuth, max_connections, may_ask};
 use crate::{
     answer,
-    web::{Form, escape, form},
+    web::{Form, all, escape, form, hidden, of},
     xero::{access::SCOPES, id::Id, seed::XeroConsentSeed},
 };
 
@@ -38,15 +38,6 @@ struct Asked {
     scopes: BTreeSet<String>,
 }
 
-fn of<'f>(form: &'f Form, name: &str) -> &'f str {
-    form.get(name).map(String::as_str).unwrap_or_default()
-}
-
-/// All values of a name that may come several times.
-fn all(text: &[u8], name: &str) -> Vec<String> {
-    url::form_urlencoded::parse(text).filter(|(known, _)| known == name).map(|(_, value)| value.into_owned()).collect()
-}
-
 /// Why nobody is asked. One wrong scope fails the whole: GitHub XeroAPI/xero-node issue 370 and its neighbours.
 pub(in crate::xero) struct Blocked {
     error: &'static str,
@@ -65,14 +56,6 @@ impl Blocked {
         );
         answer::html(StatusCode::BAD_REQUEST, page)
     }
-}
-
-fn redirect(to: &Url) -> Response<Bytes> {
-    let mut response = answer::empty(StatusCode::FOUND);
-    if let Ok(location) = HeaderValue::from_str(to.as_str()) {
-        response.headers_mut().insert(header::LOCATION, location);
-    }
-    response
 }
 
 /// "https, or http on localhost; 127.0.0.1 is not accepted".
@@ -129,10 +112,7 @@ impl OAuth {
     }
 
     fn html(&self, form: &Form, asked: &Asked) -> String {
-        let hidden: String = form
-            .iter()
-            .map(|(name, value)| format!("<input type=\"hidden\" name=\"{}\" value=\"{}\">", escape(name), escape(value)))
-            .collect();
+        let hidden = hidden(form);
         let users: String =
             self.users.iter().map(|user| format!("<option value=\"{0}\">{0}</option>", escape(user))).collect();
         let tenants: String = self
@@ -221,7 +201,7 @@ impl OAuth {
             answer.push(("state", state.clone()));
         }
         back.query_pairs_mut().extend_pairs(answer);
-        Ok(redirect(&back))
+        Ok(answer::redirect(&back))
     }
 
     /// Connections are capped by tier.

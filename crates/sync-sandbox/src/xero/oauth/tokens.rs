@@ -3,12 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use base64::{
-    Engine as _,
-    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
-};
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, header};
+use http::{Request, Response, StatusCode};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -16,24 +13,11 @@ use sha2::{Digest, Sha256};
 use super::{ACCESS_LIFE, GRACE, Grant, OAuth, REFRESH_LIFE, has_broad};
 use crate::{
     answer,
-    web::{Form, form},
+    web::{Form, basic, form, of},
     xero::{access::Access, id::Id},
 };
 
 type Answer = Result<Value, &'static str>;
-
-fn of<'f>(form: &'f Form, name: &str) -> &'f str {
-    form.get(name).map(String::as_str).unwrap_or_default()
-}
-
-/// Client id and secret from HTTP Basic.
-fn basic(request: &Request<Bytes>) -> Option<(String, String)> {
-    let value = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
-    let text = String::from_utf8(STANDARD.decode(value.strip_prefix("Basic ")?).ok()?).ok()?;
-    let (id, secret) = text.split_once(':')?;
-    let decode = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().into_owned();
-    Some((decode(id), decode(secret)))
-}
 
 impl OAuth {
     /// Which app asks: by HTTP Basic, or of one without a secret by its id alone.
