@@ -206,10 +206,10 @@ impl Position {
             archived,
             from: parts.next()?.parse().ok()?,
             since: parts.next()?.parse().ok()?,
-            offset: parts.next()?.parse().ok()?,
+            offset: count(parts.next()?)?,
             began: parts.next()?.parse().ok()?,
             again: parts.next()?.parse().ok()?,
-            rows: parts.next()?.parse().ok()?,
+            rows: count(parts.next()?)?,
             newest: parts.next()?.parse().ok()?,
         };
         parts.next().is_none().then_some(position)
@@ -224,17 +224,19 @@ impl Seen {
     fn read(cursor: &Cursor) -> Result<Self> {
         let parse = || {
             let mut parts = cursor.as_str().split('.');
-            let seen = Self {
-                until: parts.next()?.parse().ok()?,
-                again: parts.next()?.parse().ok()?,
-                rows: parts.next()?.parse().ok()?,
-            };
+            let seen =
+                Self { until: parts.next()?.parse().ok()?, again: parts.next()?.parse().ok()?, rows: count(parts.next()?)? };
             // A time that can't be written as a date would be sent as nonsense, and nonsense filters nothing.
             Timestamp::from_second(seen.until.max(seen.again)).ok()?;
             (parts.next().is_none() && seen.again >= 0 && seen.until >= seen.again).then_some(seen)
         };
         parse().ok_or_else(expired)
     }
+}
+
+/// A count of rows; one that no audience can have is none of ours, and adding to it would overflow.
+fn count(text: &str) -> Option<u64> {
+    text.parse().ok().filter(|count| *count <= u64::from(u32::MAX))
 }
 
 fn expired() -> Error {
@@ -340,9 +342,18 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_count_that_no_audience_can_have_asks_for_a_full_pass() {
+        let most = u64::MAX;
+        for token in [format!("d.m.0.0.{most}.9.9.0.9"), format!("d.m.0.0.0.9.9.{most}.9")] {
+            assert_eq!(Position::read(&PageToken::new(token)).unwrap_err().kind(), ErrorKind::CursorExpired);
+        }
+        assert_eq!(Seen::read(&Cursor::new(format!("9.9.{most}"))).unwrap_err().kind(), ErrorKind::CursorExpired);
+    }
+
     proptest! {
         #[test]
-        fn tokens_and_cursors_read_back(delta: bool, archived: bool, a in 0_i64..4_000_000_000, b: u64, c in 0_i64..4_000_000_000) {
+        fn tokens_and_cursors_read_back(delta: bool, archived: bool, a in 0_i64..4_000_000_000, b in 0..=u64::from(u32::MAX), c in 0_i64..4_000_000_000) {
             let at = Position { delta, archived, offset: b, rows: b, newest: c, ..Position::start(a + LAG_SECONDS) };
             prop_assert_eq!(Position::read(&at.token()).unwrap(), at.clone());
             let seen = at.seen();
