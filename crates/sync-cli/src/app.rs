@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use sync_core::{
-    AuthScheme, Error, ErrorKind, HostRecords, IntegrationId, OrganizationId, Owner, Result, Scope, Transport,
+    AuthScheme, Error, ErrorKind, HostRecords, IntegrationId, OrganizationId, Owner, Result, RunId, Scope, Transport,
     WritableRecords,
 };
 use sync_dispatch::{
@@ -203,6 +203,22 @@ impl Workbench {
             Some(row) => Ok(row),
             None => Err(self.not_connected(scope).await?),
         }
+    }
+
+    /// Refuses a run that there is none of.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotConnected`] without a connection, [`ErrorKind::NotFound`] without the run.
+    pub(crate) async fn known_run(&self, scope: &Scope, run: &RunId) -> Result<()> {
+        self.connection(scope).await?;
+        if self.store.run(scope, run).await?.is_some() {
+            return Ok(());
+        }
+        let message =
+            format!("there is no run {run} of {} with {}", scope.organization, integration_name(&scope.integration));
+        Err(Error::new(ErrorKind::NotFound, message)
+            .with_owner(Owner::EndUserData)
+            .with_remedy(format!("List the runs: syncctl runs {} --org {}.", scope.integration, scope.organization)))
     }
 
     async fn not_connected(&self, scope: &Scope) -> Result<Error> {

@@ -12,7 +12,7 @@ use crate::{
     import::{Encoding, Field},
 };
 
-pub(crate) use run::{ApplyArgs, AuditArgs, MayArgs, PlanArgs, RunArgs, SyncArgs};
+pub(crate) use run::{ApplyArgs, AuditArgs, MayArgs, PlanArgs, RunArgs, SyncArgs, UndoArgs};
 
 /// Syncs customers between your records and the services that you use.
 #[derive(Debug, Parser)]
@@ -83,6 +83,9 @@ pub(crate) enum Command {
     /// Carry out a plan that `plan` wrote to a file: what changed since does not go
     #[command(after_help = EXIT_CODES)]
     Apply(ApplyArgs),
+    /// Say how a run is taken back, as far as nothing has changed since; with --approve, do it
+    #[command(after_help = EXIT_CODES)]
+    Undo(UndoArgs),
     /// Compare both sides in full, and say what differs; nothing is written
     #[command(after_help = AUDIT_EXIT_CODES)]
     Audit(AuditArgs),

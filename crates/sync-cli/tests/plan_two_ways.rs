@@ -179,3 +179,31 @@ fn a_record_that_is_only_there_is_planned_by_its_id_there_and_why_knows_it() {
     let why = harbour.world.run(&["why", &id, "--json"]).exits(0).json();
     assert_eq!(why[0]["why"]["links"][0]["remote"], id.trim_start_matches("remote:"), "{why}");
 }
+
+#[test]
+fn a_run_is_taken_back_by_a_plan_that_is_shown_first_in_words_or_as_a_file() {
+    let harbour = Harbour::new(&["reef", "wreck"]);
+    harbour.put("reef", "Deep reef");
+    let run = harbour.world.run(&["sync", "google-calendar", "--json"]).exits(0).json();
+    let run = run["details"]["runId"].as_str().unwrap().to_owned();
+    let is_deep = || harbour.world.sandbox.state().to_string().contains("Deep reef");
+    assert!(is_deep());
+
+    let shown = harbour.world.run(&["undo", "google-calendar", &run, "--text"]).exits(0);
+    assert!(shown.stdout.contains("1 update") && shown.stdout.contains("--approve"), "{shown:?}");
+    assert!(is_deep(), "a plan writes nothing");
+    let hash = shown.stdout.split("--approve ").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+    harbour.world.run(&["undo", "google-calendar", &run, "--approve", &hash]).exits(0);
+    assert!(!is_deep());
+    let again = harbour.world.run(&["sync", "google-calendar", "--json"]).exits(0).json();
+    assert_eq!((&again["synced"], is_deep()), (&json!(0), false), "{again}");
+
+    harbour.put("wreck", "Old wreck");
+    let run = harbour.world.run(&["sync", "google-calendar", "--json"]).exits(0).json();
+    let run = run["details"]["runId"].as_str().unwrap().to_owned();
+    harbour.world.run(&["undo", "google-calendar", &run, "--out", "undo.jsonl"]).exits(0);
+    let applied = harbour.world.run(&["apply", "undo.jsonl", "--json"]).exits(0).json();
+    assert_eq!((&applied["asPlanned"], &applied["synced"]), (&json!(1), &json!(1)), "{applied}");
+    let none = harbour.world.run(&["undo", "google-calendar", "no-such-run"]);
+    assert!(none.stderr.contains("there is no run no-such-run"), "{none:?}");
+}

@@ -53,6 +53,23 @@ pub(crate) struct PlanArgs {
     /// Print words into a file or pipe too
     #[arg(long, conflicts_with = "json")]
     pub(crate) text: bool,
+    /// Print the plan's totals by month, account, tax code and currency as CSV
+    #[arg(long, conflicts_with_all = ["json", "text", "jsonl", "out"])]
+    pub(crate) csv: bool,
+}
+
+/// `undo`.
+#[derive(Debug, Args)]
+pub(crate) struct UndoArgs {
+    /// How the plan is shown.
+    #[command(flatten)]
+    pub(crate) plan: PlanArgs,
+    /// The run to take back, as `runs` lists it
+    #[arg(value_name = "RUN")]
+    pub(crate) of: String,
+    /// Carry the plan out that this hash was printed for
+    #[arg(long, value_name = "HASH", conflicts_with_all = ["out", "jsonl", "csv"])]
+    pub(crate) approve: Option<String>,
 }
 
 /// `sync`.

@@ -13,6 +13,8 @@ mod questions;
 mod sandbox;
 mod settings;
 mod sync;
+mod totals;
+mod undo;
 
 pub(crate) use sync::host;
 
@@ -66,6 +68,7 @@ async fn dispatch(cli: Cli, out: Output) -> Result<Exit> {
         Command::Import(args) => import::run(&app, &args).await,
         Command::Plan(args) => plan::run(&app, &args).await,
         Command::Apply(args) => apply::run(&app, &args).await,
+        Command::Undo(args) => undo::run(&app, &args).await,
         Command::Audit(args) => audit::run(&app, &args).await,
         Command::Sync(args) => sync::sync(&app, &args).await,
         Command::Runs(args) => history::runs(&app, &args).await,

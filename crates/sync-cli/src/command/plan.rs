@@ -8,10 +8,13 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use sync_core::{Error, ErrorKind, Owner, Result, Scope};
+use sync_core::{Error, ErrorKind, Owner, Result, RunId, Scope};
 use sync_dispatch::PlanHead;
 
-use super::sync::{Run, request, say, show};
+use super::{
+    sync::{Run, request, say, show, show_as},
+    totals,
+};
 use crate::{
     app::{App, Make, Workbench},
     args::PlanArgs,
@@ -30,15 +33,22 @@ enum Lines<'a> {
 pub(super) async fn run(app: &App, args: &PlanArgs) -> Result<Exit> {
     let scope = app.scope(&args.run.integration)?;
     let bench = app.open_with(Make::No, args.run.may.har.as_deref()).await?;
-    let done = plan_in(app, &bench, &scope, args).await;
+    let done = plan_in(app, &bench, &scope, args, None).await;
     bench.close().await;
     done
 }
 
-async fn plan_in(app: &App, bench: &Workbench, scope: &Scope, args: &PlanArgs) -> Result<Exit> {
+/// The plan of a sync, or of what takes a run back.
+pub(super) async fn plan_in(
+    app: &App,
+    bench: &Workbench,
+    scope: &Scope,
+    args: &PlanArgs,
+    undo: Option<&RunId>,
+) -> Result<Exit> {
     let lines = match &args.out {
         Some(path) => Lines::File(path),
-        None if args.text || app.out.is_json() => Lines::Nowhere,
+        None if args.text || args.csv || app.out.is_json() => Lines::Nowhere,
         None if args.jsonl || !io::stdout().is_terminal() => Lines::Stdout,
         None => Lines::Nowhere,
     };
@@ -51,14 +61,23 @@ async fn plan_in(app: &App, bench: &Workbench, scope: &Scope, args: &PlanArgs) -
     };
     let run = Run::begin(app, bench, scope, &args.run.may);
     let grants = run.grants();
-    let result = run.dispatch(&request(scope, &args.run).dry_run(), &run.options()).await;
+    let mut options = run.options();
+    options.undo = undo.cloned();
+    let result = run.dispatch(&request(scope, &args.run).dry_run(), &options).await;
     drop(run);
     let details = result.details.as_ref();
+    if args.csv && result.errors.is_none() {
+        totals::csv(details.map_or(&[], |details| &details.totals), io::stdout())?;
+        return Ok(Exit::of_result(&result));
+    }
     let made = details.filter(|details| details.stopped.is_none()).and_then(|details| details.run_id.as_ref());
     let (Some(settings), Some(id)) = (settings, made) else {
-        return Ok(show(app.out, bench, scope, &result, true));
+        return Ok(match undo {
+            None => show(app.out, bench, scope, &result, true),
+            Some(run) => show_as(app.out, bench, scope, &result, true, &super::undo::command(scope, run)),
+        });
     };
-    let head = bench.dispatcher.plan(scope, id, &settings, &grants).await?;
+    let head = bench.dispatcher.plan(scope, id, &settings, &grants).await?.undoing(undo.cloned());
     let exit = Exit::of_result(&result);
     match lines {
         Lines::File(path) => {

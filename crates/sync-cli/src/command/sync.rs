@@ -7,7 +7,7 @@ use serde::Serialize;
 use sync_core::{Cancel, EffectGrants, PlanHash, Result, Scope, Stop, SyncRequest, SyncResult};
 use sync_dispatch::{RunOptions, endpoint_answer};
 
-use super::prompt;
+use super::{prompt, totals};
 use crate::{
     app::{App, Make, Workbench, integration_name},
     args::{MayArgs, RunArgs, SyncArgs},
@@ -173,6 +173,19 @@ fn waits_for_approval(result: &SyncResult) -> Option<PlanHash> {
 
 /// Prints a result and tells the exit code.
 pub(super) fn show(out: Output, bench: &Workbench, scope: &Scope, result: &SyncResult, dry_run: bool) -> Exit {
+    let sync = format!("syncctl sync {} --org {}", scope.integration, scope.organization);
+    show_as(out, bench, scope, result, dry_run, &sync)
+}
+
+/// The same for a plan that another command carries out.
+pub(super) fn show_as(
+    out: Output,
+    bench: &Workbench,
+    scope: &Scope,
+    result: &SyncResult,
+    dry_run: bool,
+    sync: &str,
+) -> Exit {
     let capabilities = bench.dispatcher.capabilities(scope.integration.as_str());
     let answer = endpoint_answer(&capabilities, result);
     let exit = Exit::of_result(result);
@@ -182,7 +195,6 @@ pub(super) fn show(out: Output, bench: &Workbench, scope: &Scope, result: &SyncR
     }
     say(out, answer.message.as_deref(), result);
     let details = result.details.as_ref();
-    let sync = format!("syncctl sync {} --org {}", scope.integration, scope.organization);
     match (waits_for_approval(result), details.and_then(|details| details.plan_hash.as_ref())) {
         (Some(hash), _) => out.say(format!("To carry this plan out: {sync} --approve {hash}")),
         (None, Some(hash)) if dry_run => out.say(format!("To carry this plan out: {sync} --approve {hash}")),
@@ -227,6 +239,10 @@ pub(super) fn tell(out: Output, result: &SyncResult) {
     }
     for (code, n) in &details.skipped {
         out.say(format!("  left out: {} {}", thousands(*n), code.replace('-', " ")));
+    }
+    // What went is told by its outcomes; what would go, by what it comes to.
+    if !details.planned.is_empty() {
+        totals::tell(out, &details.totals);
     }
     for note in &details.notes {
         out.say(format!("  {note}"));

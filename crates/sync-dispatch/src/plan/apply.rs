@@ -72,6 +72,7 @@ impl Dispatcher {
         request.item_ids.clone_from(&head.items);
         request.direction = head.direction;
         let mut options = options.approve(None);
+        options.undo.clone_from(&head.undo);
         options.only = Some(match strict {
             true => Arc::new(PlanFilter { strict, ..(*plan.filter).clone() }),
             false => Arc::clone(&plan.filter),

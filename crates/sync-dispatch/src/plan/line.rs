@@ -32,6 +32,9 @@ pub struct PlanLine {
     pub here: Option<String>,
     /// Why, as a stable word such as `changed-here`.
     pub reason: String,
+    /// The change that it makes up for, and why that could not be made: both are one decision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead: Option<String>,
     /// The fields that are written.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub changes: Vec<FieldChange>,
@@ -130,6 +133,7 @@ pub(super) fn of(descriptor: &Descriptor, row: &PlannedRow, label: Option<String
         there: there.map(str::to_owned),
         here: here.map(|verb| verb.as_str().to_owned()),
         reason: operation.reason.as_str().to_owned(),
+        instead: operation.amends.as_ref().map(|amends| amends.words.clone()),
         changes: changes(operation, there),
         reversible: why_not.is_none(),
         irreversible_because: why_not,
@@ -151,6 +155,9 @@ fn irreversible(
     }
     if !effects.is_empty() {
         return Some("it reaches people".to_owned());
+    }
+    if operation.is_final {
+        return Some(format!("{} does not take it back", descriptor.name));
     }
     match here {
         Some(LocalVerb::Delete) => return Some("the record here is deleted".to_owned()),
@@ -318,6 +325,30 @@ mod tests {
     fn changes(line: &PlanLine) -> serde_json::Value {
         let change = |change: &FieldChange| json!([change.field, change.side, change.before, change.after]);
         line.changes.iter().map(change).collect()
+    }
+
+    #[test]
+    fn what_the_provider_does_not_take_back_is_marked_and_a_decision_for_two_is_told_as_one() {
+        let mut operation = operation(Verb::Create);
+        operation.is_final = true;
+        operation.amends = Some(Box::new(sync_core::Amends {
+            words: "it is paid: D-1/2 is made for the difference".into(),
+            fields: Record::new(),
+            before: Record::new(),
+        }));
+        let line = line(operation, 1, &[]);
+        assert!(!line.reversible && line.irreversible_because.is_some());
+        assert_eq!(line.instead.as_deref(), Some("it is paid: D-1/2 is made for the difference"));
+    }
+
+    #[test]
+    fn lists_and_references_are_plain_json() {
+        let line = Record::new()
+            .with("invoice", Value::Ref(Ref::Local { collection: "invoices".into(), id: "7".into() }))
+            .with("amount", Value::Decimal("2.50".parse().unwrap()));
+        assert_eq!(plain(Some(&Value::List(vec![line]))), json!([{"invoice": "invoices:7", "amount": "2.50"}]));
+        let there = Value::Ref(Ref::Foreign { resource: "invoices".into(), id: "x".into() });
+        assert_eq!(plain(Some(&there)), json!("remote:invoices:x"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sync_core::{
     AccountId, Counts, Direction, EffectGrants, Error, ErrorKind, Hash, IntegrationId, OrganizationId, PlanHash, Result,
-    RunId, Scope,
+    RunId, Scope, Total,
 };
 use sync_engine::ConnectionRow;
 
@@ -69,6 +69,9 @@ pub struct PlanHead {
     /// Side effects that were granted for it.
     #[serde(default)]
     pub grants: Vec<String>,
+    /// The run that it takes back, where it is of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub undo: Option<RunId>,
     /// How many operations it has.
     pub operations: u64,
     /// How many of each verb, as in [`sync_core::Details::planned`].
@@ -81,9 +84,21 @@ pub struct PlanHead {
     pub limits: Vec<PlanLimit>,
     /// What it sets off beyond the records.
     pub effects: Vec<PlanEffect>,
+    /// What it comes to in money, by what, month, account, tax code and currency.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub totals: Vec<Total>,
     /// What it means at the provider, in an owner's words.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+impl PlanHead {
+    /// As the head of a plan that takes a run back.
+    #[must_use]
+    pub fn undoing(mut self, run: Option<RunId>) -> Self {
+        self.undo = run;
+        self
+    }
 }
 
 /// Something that a plan sets off beyond the records.
@@ -153,6 +168,7 @@ impl Dispatcher {
             }
         }
         let cost = tally.costs();
+        let details = row.result.and_then(|result| result.details).unwrap_or_default();
         let quotas = self.0.outbound.client().quotas(scope, descriptor).await?;
         let describe = |(name, operations): (String, u64)| {
             let known = descriptor.effects.iter().find(|effect| effect.name == name);
@@ -173,13 +189,15 @@ impl Dispatcher {
             items: row.request.item_ids.clone(),
             direction: row.request.direction,
             grants: grants.iter().map(str::to_owned).collect(),
+            undo: None,
             operations,
             planned,
             irreversible,
             limits: cost::limits(&cost, &quotas),
             cost,
             effects: effects.into_iter().map(describe).collect(),
-            notes: row.result.and_then(|result| result.details).map(|details| details.notes).unwrap_or_default(),
+            totals: details.totals,
+            notes: details.notes,
         })
     }
 
