@@ -249,7 +249,7 @@ pub(crate) async fn plan_items(s: &Session<'_>, planner: &mut Planner<'_, '_>, i
 
 /// What single items need: the records that they refer to and that have no counterpart yet, and what these need in turn.
 pub(crate) async fn needs(s: &Session<'_>) -> Result<Vec<ItemAsk>, Halt> {
-    let Some(items) = &s.ask.items else { return Ok(Vec::new()) };
+    let Some(items) = s.ask.items.as_ref().filter(|_| s.may_have_slices()) else { return Ok(Vec::new()) };
     let mut needs: Vec<ItemAsk> = Vec::new();
     // What others refer to comes first, so what needs something is always looked at before it.
     for (idx, ask) in s.ask.resources.iter().enumerate().rev() {

@@ -26,7 +26,7 @@ pub(crate) async fn recover(s: &Session<'_>) -> Result<Unsettled, Halt> {
     let calls = s.engine.store.open_calls(&s.scope).await.map_err(|error| s.halt(error))?;
     // Another account's calls sleep until it is connected again.
     for row in calls.into_iter().filter(|row| row.account == s.account) {
-        let is_here = s.ask.resources.iter().any(|ask| here::group(ask) == slices::bare(s.has_slices(), &row.group));
+        let is_here = s.ask.resources.iter().any(|ask| here::group(ask) == slices::bare(s.may_have_slices(), &row.group));
         let settle = match row.safety {
             // A write to the host is done when it answers, and the same again is no second one.
             _ if is_here => std::time::Duration::ZERO,
@@ -148,7 +148,7 @@ pub(crate) fn still_holds(s: &Session<'_>, facts: &Facts, part: &ReadyPart) -> b
     }
     match s.input.handler.prepare(Prepare::new(facts, &s.grants, &part.operation)) {
         Ok(Prepared::Parts(parts)) => parts.get(part.part_idx as usize).is_some_and(|today| {
-            today.group == slices::bare(s.has_slices(), &part.part.group)
+            today.group == slices::bare(s.may_have_slices(), &part.part.group)
                 && today.stage == part.part.stage
                 && today.effects.iter().all(|effect| s.grants.allow(*effect))
         }),

@@ -85,8 +85,12 @@ impl<'a> Session<'a> {
     /// True where a plan goes in slices: where records refer to each other, so that no stop leaves half of what belongs
     /// together.
     pub(crate) fn has_slices(&self) -> bool {
-        self.input.options.undo.is_none()
-            && self.input.descriptor.resources.iter().any(|resource| !resource.depends_on.is_empty())
+        self.input.options.undo.is_none() && self.may_have_slices()
+    }
+
+    /// True where plans of this provider go in slices.
+    pub(crate) fn may_have_slices(&self) -> bool {
+        self.input.descriptor.resources.iter().any(|resource| !resource.depends_on.is_empty())
     }
 
     /// Remembers that a record is in the plan, and in which slice.

@@ -15,9 +15,12 @@ pub(crate) fn mark(slice: u32) -> String {
     format!("{slice:010}")
 }
 
-/// A group as the provider named it.
-pub(crate) fn bare(is_sliced: bool, group: &str) -> &str {
-    if is_sliced { group.get(LEN..).unwrap_or(group) } else { group }
+/// A group as the provider named it. `may_be_sliced`: plans of this provider go in slices, though not all of them.
+pub(crate) fn bare(may_be_sliced: bool, group: &str) -> &str {
+    match group.split_at_checked(LEN) {
+        Some((mark, rest)) if may_be_sliced && mark.bytes().all(|byte| byte.is_ascii_digit()) => rest,
+        _ => group,
+    }
 }
 
 #[cfg(test)]
@@ -28,6 +31,7 @@ mod tests {
     fn groups_come_in_the_order_of_slices_and_keep_their_names() {
         assert!(within(9, "z") < within(10, "a") && within(10, "") < within(u32::MAX, ""));
         assert_eq!(bare(true, &within(12, "payments:put")), "payments:put");
-        assert_eq!(bare(false, "payments:put"), "payments:put");
+        assert_eq!(bare(true, "payments:put"), "payments:put", "what takes a run back has no slices");
+        assert_eq!(bare(false, "0123456789"), "0123456789");
     }
 }

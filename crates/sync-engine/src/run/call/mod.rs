@@ -155,7 +155,7 @@ async fn transmit(s: &Session<'_>, batch: Batch<'_>, row: CallRow, mut sent: Sen
         })
         .collect();
     let facts = s.known_facts();
-    let group = slices::bare(s.has_slices(), batch.group());
+    let group = slices::bare(s.may_have_slices(), batch.group());
     let push = Push::new(CallSet { group, parts: &refs }, &row.key, &facts);
     let answer = s.input.handler.push(&s.context(), push).await;
     let receipts = match answer {
