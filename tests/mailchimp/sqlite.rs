@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 use serde_json::json;
 use sync_core::{EffectGrants, Value};
 use sync_engine::Store;
-use sync_store::{SqliteStore, StoreKey};
+use sync_store::{SqlStore, StoreKey};
 use sync_testkit::{Fault, FaultRule, On, SimClock, sim::Rig};
 use sync_tests::{AUDIENCE, KEY, Laws, ORG, Town, customer, member};
 
@@ -14,8 +14,8 @@ fn key(dir: &Path) -> StoreKey {
     StoreKey::from_file_or_create(dir.join("key")).unwrap()
 }
 
-async fn open(dir: &Path) -> Arc<SqliteStore> {
-    Arc::new(SqliteStore::open(dir.join("sync.db"), key(dir)).await.unwrap())
+async fn open(dir: &Path) -> Arc<SqlStore> {
+    Arc::new(SqlStore::open(dir.join("sync.db"), key(dir)).await.unwrap())
 }
 
 /// The town over this store, as another process finds it.

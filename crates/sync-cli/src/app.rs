@@ -9,10 +9,14 @@ use sync_core::{
 use sync_dispatch::{
     ConnectionRow, Dispatcher, ENABLED, KNOWN, Store,
     http::{Archive, ReqwestTransport, TransportConfig, system_clock},
-    sqlite::{EmbeddedRecords, SqliteStore},
+    store::{EmbeddedRecords, SqlStore},
 };
 
-use crate::{config::Config, output::Output, place::Place};
+use crate::{
+    config::{Config, Database},
+    output::Output,
+    place::Place,
+};
 
 /// What every command gets.
 #[derive(Debug)]
@@ -27,7 +31,7 @@ pub(crate) struct App {
 #[derive(Debug)]
 pub(crate) struct Workbench {
     /// The store.
-    pub(crate) store: SqliteStore,
+    pub(crate) store: SqlStore,
     /// The records.
     pub(crate) records: EmbeddedRecords,
     /// The dispatcher.
@@ -81,9 +85,10 @@ impl App {
     ) -> Result<Workbench> {
         let store = self.store(make).await?;
         let records = store.records();
+        let here = Place::here(&self.config.database, &store).await?;
         match Place::remembered(&records).await? {
-            None => Place::here(&self.config.database).remember(&records).await?,
-            Some(place) if place != Place::here(&self.config.database) => {
+            None => here.remember(&records).await?,
+            Some(place) if place != here => {
                 self.out.note("warning: this database was made elsewhere. See what to do: syncctl doctor");
             }
             Some(_) => {}
@@ -96,8 +101,11 @@ impl App {
     ///
     /// # Errors
     /// As [`App::open`].
-    pub(crate) async fn store(&self, make: Make) -> Result<SqliteStore> {
-        let path = &self.config.database;
+    pub(crate) async fn store(&self, make: Make) -> Result<SqlStore> {
+        let path = match &self.config.database {
+            Database::File(path) => path,
+            server => return self.connect(server, make).await,
+        };
         // An empty file is what `touch` and temporary files leave: no database yet.
         let is_there = std::fs::metadata(path).is_ok_and(|metadata| metadata.len() > 0);
         if !is_there && make == Make::No {
@@ -108,12 +116,26 @@ impl App {
                 ));
         }
         let key = self.config.key.load(!is_there)?;
-        SqliteStore::open(path, key).await
+        SqlStore::open(path, key).await
+    }
+
+    /// Connects to a server, and makes the schema as a file would be made.
+    async fn connect(&self, server: &Database, make: Make) -> Result<SqlStore> {
+        let options = server.postgres().ok_or_else(|| Error::new(ErrorKind::Internal, "this database is on no server"))?;
+        let is_there = options.has_store().await?;
+        if !is_there && make == Make::No {
+            return Err(Error::new(ErrorKind::Config, "there is no store in this schema of the database")
+                .with_owner(Owner::EndUserData)
+                .with_remedy(
+                    "Import customers or connect an integration first, or name another schema in the configuration.",
+                ));
+        }
+        SqlStore::connect(options, self.config.key.load(!is_there)?).await
     }
 
     fn dispatcher(
         &self,
-        store: &SqliteStore,
+        store: &SqlStore,
         records: &EmbeddedRecords,
         host: Arc<dyn WritableRecords>,
         har: Option<&Path>,

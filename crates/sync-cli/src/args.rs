@@ -33,9 +33,9 @@ pub(crate) struct Global {
     /// Configuration file [default: syncctl.toml, where there is one] [env: SYNCCTL_CONFIG]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// Database [default: sync.db] [env: SYNCCTL_DATABASE]
-    #[arg(long, global = true, value_name = "FILE")]
-    pub(crate) database: Option<PathBuf>,
+    /// Database: a file, or postgres://USER@HOST/NAME [default: sync.db] [env: SYNCCTL_DATABASE, SYNCCTL_SCHEMA]
+    #[arg(long, global = true, value_name = "FILE|URL")]
+    pub(crate) database: Option<String>,
     /// Key of the database, made with it [default: sync.key beside the database] [env: SYNCCTL_KEY_FILE; SYNCCTL_KEY holds the key itself]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) key_file: Option<PathBuf>,

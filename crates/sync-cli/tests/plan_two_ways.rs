@@ -12,7 +12,7 @@ use support::{ORG, World};
 use sync_core::{Collection, Credentials, Grant, Grants as _, Record, Scope, Swapped, Value};
 use sync_engine::{ConnectionRow, ConnectionStatus, Store as _};
 use sync_sandbox::{CalendarSeed, Google, GoogleSeed, GoogleTokenSeed, SandboxOptions};
-use sync_store::{SqliteStore, StoreKey};
+use sync_store::{SqlStore, StoreKey};
 
 const CAPTAIN: &str = "captain@shop.example.com";
 const CALENDAR: &str = "trips@group.calendar.google.com";
@@ -74,10 +74,10 @@ impl Harbour {
         harbour
     }
 
-    fn with_store(&self, work: impl AsyncFnOnce(&SqliteStore)) {
+    fn with_store(&self, work: impl AsyncFnOnce(&SqlStore)) {
         let key = StoreKey::from_file_or_create(self.world.path("sync.key")).unwrap();
         self.runtime.block_on(async {
-            let store = SqliteStore::open(self.world.path("sync.db"), key).await.unwrap();
+            let store = SqlStore::open(self.world.path("sync.db"), key).await.unwrap();
             work(&store).await;
             store.close().await;
         });

@@ -8,7 +8,7 @@ use std::{env::var, sync::Arc};
 
 use async_trait::async_trait;
 use sqlx::{Row as _, SqlitePool, query, sqlite::SqliteRow};
-use sync_dispatch::{ConnectOptions, Dispatcher, RunOptions, core::*, sqlite};
+use sync_dispatch::{ConnectOptions, Dispatcher, RunOptions, core::*, store};
 
 /// The host's table: `customers (id text primary key, organization text, email text, first_name text, agreed_at text)`.
 struct Shop(SqlitePool);
@@ -90,7 +90,7 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         query(sql).execute(&pool).await?;
     }
     let shop = Arc::new(Shop(pool));
-    let store = sqlite::SqliteStore::open("sync.db", sqlite::StoreKey::from_env("STORE_KEY")?).await?;
+    let store = store::SqlStore::open("sync.db", store::StoreKey::from_env("STORE_KEY")?).await?;
     let mut builder = Dispatcher::builder(Arc::new(store), HostRecords::ReadOnly(shop.clone())).consent(shop);
     if let Ok(url) = var("MAILCHIMP_URL") {
         builder = builder.base_url("mailchimp", "api", url.parse()?);

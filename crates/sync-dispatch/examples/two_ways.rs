@@ -8,7 +8,7 @@ use std::{env::var, sync::Arc};
 
 use async_trait::async_trait;
 use sqlx::{Row as _, SqlitePool, query, sqlite::SqliteRow};
-use sync_dispatch::{Dispatcher, RunOptions, core::*, sqlite};
+use sync_dispatch::{Dispatcher, RunOptions, core::*, store};
 
 /// The host's tables. Triggers write each change into `changes` inside its own transaction: with one writer, as SQLite has,
 /// numbers become visible in their order, and no reader passes one that is still to come.
@@ -161,7 +161,7 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let pool = SqlitePool::connect("sqlite:host.db?mode=rwc").await?;
     sqlx::raw_sql(TABLES).execute(&pool).await?;
     let trips = Arc::new(Trips(pool));
-    let store = sqlite::SqliteStore::open("sync.db", sqlite::StoreKey::from_env("STORE_KEY")?).await?;
+    let store = store::SqlStore::open("sync.db", store::StoreKey::from_env("STORE_KEY")?).await?;
     let mut builder = Dispatcher::builder(Arc::new(store), HostRecords::Writable(trips));
     for endpoint in ["api", "accounts", "token"] {
         if let Ok(url) = var("GOOGLE_URL") {

@@ -26,8 +26,8 @@
 //! | feature | brings |
 //! | --- | --- |
 //! | `mailchimp` | the provider of that name; `all-providers` brings all there are |
-//! | `sqlite` | the embedded store, re-exported as `sqlite` |
-//! | `rustls` (default), `native-tls` | TLS of the transport that is used unless the host brings its own |
+//! | `sqlite`, `postgres` | the store in a file, or in a PostgreSQL database; re-exported as `store` |
+//! | `rustls` (default), `native-tls` | TLS to PostgreSQL, and of the transport that is used unless the host brings its own |
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -67,6 +67,6 @@ pub use sync_engine::{
     Store,
 };
 pub use sync_http as http;
-#[cfg(feature = "sqlite")]
-#[cfg_attr(docsrs, doc(cfg(feature = "sqlite")))]
-pub use sync_store as sqlite;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+#[cfg_attr(docsrs, doc(cfg(any(feature = "sqlite", feature = "postgres"))))]
+pub use sync_store as store;

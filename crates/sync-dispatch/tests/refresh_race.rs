@@ -24,7 +24,7 @@ use sync_core::{Credentials, Grant, Grants as _, HostRecords, Scope};
 use sync_dispatch::{
     ConnectionRow, ConnectionStatus, Dispatcher, Store as _,
     http::OAuthClient,
-    sqlite::{SqliteStore, StoreKey},
+    store::{SqlStore, StoreKey},
 };
 
 const PROCESSES: usize = 4;
@@ -99,13 +99,13 @@ fn scope() -> Scope {
     Scope::new(ORG, "ledger")
 }
 
-async fn open(place: &Path) -> SqliteStore {
+async fn open(place: &Path) -> SqlStore {
     let key = StoreKey::from_file_or_create(place.join("sync.key")).unwrap();
-    SqliteStore::open(place.join("sync.db"), key).await.unwrap()
+    SqlStore::open(place.join("sync.db"), key).await.unwrap()
 }
 
 /// A connection whose token runs out now.
-async fn expired(store: &SqliteStore) {
+async fn expired(store: &SqlStore) {
     let now = jiff::Timestamp::now();
     let row = ConnectionRow {
         scope: scope(),

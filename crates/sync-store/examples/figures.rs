@@ -12,7 +12,7 @@ use sync_core::{
 use sync_engine::{
     Acquired, Base, CallRow, Change, Lease, Link, LinkState, OutcomeRow, PartRow, PartState, PlannedOp, PlannedPart, Store,
 };
-use sync_store::{SqliteStore, StoreKey};
+use sync_store::{SqlStore, StoreKey};
 
 const N_CONTACTS: usize = 100_000;
 const CALL: usize = 500;
@@ -124,7 +124,7 @@ fn processor_time() -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
-async fn push(store: &SqliteStore, lease: &Lease, run: &RunId) {
+async fn push(store: &SqlStore, lease: &Lease, run: &RunId) {
     let contacts = ResourceName::from_static("contacts");
     let mut watch = Watch::new();
     for start in (0..N_CONTACTS).step_by(PAGE) {
@@ -191,7 +191,7 @@ async fn push(store: &SqliteStore, lease: &Lease, run: &RunId) {
 }
 
 /// A push without a grant for automations: the tags of each contact go in a call of their own.
-async fn push_one_by_one(store: &SqliteStore, lease: &Lease, run: &RunId) {
+async fn push_one_by_one(store: &SqlStore, lease: &Lease, run: &RunId) {
     let contacts = ResourceName::from_static("contacts");
     let mut watch = Watch::new();
     let own = |i: usize| {
@@ -217,7 +217,7 @@ async fn push_one_by_one(store: &SqliteStore, lease: &Lease, run: &RunId) {
     watch.line("calls of one: read", n_parts);
 }
 
-async fn scan(store: &SqliteStore, scope: &Scope) {
+async fn scan(store: &SqlStore, scope: &Scope) {
     let (organization, customers) = (scope.organization.clone(), Collection::CUSTOMERS);
     let fields: FieldSet = record(0).iter().map(|(field, _)| field.clone()).collect();
     let records = store.records();
@@ -247,7 +247,7 @@ async fn scan(store: &SqliteStore, scope: &Scope) {
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let directory = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(directory.path().join("sync.db"), StoreKey::generate().unwrap()).await.unwrap();
+    let store = SqlStore::open(directory.path().join("sync.db"), StoreKey::generate().unwrap()).await.unwrap();
     let scope = Scope::new("blue-manta", "mailchimp");
     let Acquired::Lease(lease) = store.acquire(&scope, "figures", 3_600_000).await.unwrap() else { panic!("it is free") };
 

@@ -177,7 +177,7 @@ fn derive(key: &[u8; KEY_BYTES], purpose: &str) -> Result<[u8; KEY_BYTES]> {
     Ok(derived)
 }
 
-fn hexadecimal(bytes: &[u8]) -> String {
+pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
     use fmt::Write;
     bytes.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

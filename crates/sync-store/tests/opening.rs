@@ -1,4 +1,5 @@
 //! What can be wrong with a database or its key, each with its error; and what keeps secrets secret.
+#![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used)]
 
 use std::{path::Path, time::Duration};
@@ -6,7 +7,7 @@ use std::{path::Path, time::Duration};
 use sqlx::{Connection, Row, SqliteConnection, sqlite::SqliteConnectOptions};
 use sync_core::{Channel, ConsentState, Credentials, Error, ErrorKind, Grant, Grants, Scope};
 use sync_engine::{Acquired, Change, Store, Suppression};
-use sync_store::{SqliteOptions, SqliteStore, StoreKey};
+use sync_store::{SqlStore, SqliteOptions, StoreKey};
 use tempfile::TempDir;
 
 const SECRET: &str = "a-very-secret-api-key-us6";
@@ -27,8 +28,8 @@ fn grant(generation: u64) -> Grant {
     }
 }
 
-async fn open(directory: &TempDir, key: &StoreKey) -> Result<SqliteStore, Error> {
-    SqliteStore::open(directory.path().join("sync.db"), key.clone()).await
+async fn open(directory: &TempDir, key: &StoreKey) -> Result<SqlStore, Error> {
+    SqlStore::open(directory.path().join("sync.db"), key.clone()).await
 }
 
 /// The database itself, as no part of the store opens it.
@@ -36,7 +37,7 @@ async fn raw(directory: &TempDir) -> SqliteConnection {
     SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(directory.path().join("sync.db"))).await.unwrap()
 }
 
-async fn suppress(store: &SqliteStore, address: &str) {
+async fn suppress(store: &SqlStore, address: &str) {
     let Acquired::Lease(lease) = store.acquire(&scope(), "test", 60_000).await.unwrap() else { panic!("the lease is held") };
     let suppression = Suppression { at: jiff::Timestamp::UNIX_EPOCH, state: ConsentState::Denied };
     let change = Change::Suppress { channel: Channel::Email, address: address.into(), suppression };
@@ -44,7 +45,7 @@ async fn suppress(store: &SqliteStore, address: &str) {
     store.release(&lease).await.unwrap();
 }
 
-async fn is_suppressed(store: &SqliteStore, address: &str) -> bool {
+async fn is_suppressed(store: &SqlStore, address: &str) -> bool {
     store.suppressed(&scope().organization, Channel::Email, &[address.to_owned()]).await.unwrap()[0].is_some()
 }
 
@@ -172,12 +173,12 @@ async fn a_database_that_another_program_holds_is_reported_as_locked() {
     let (directory, key) = (TempDir::new().unwrap(), StoreKey::generate().unwrap());
     let options = SqliteOptions::default().busy_timeout(Duration::from_millis(20));
     let path = directory.path().join("sync.db");
-    let store = SqliteStore::open_with(&path, key.clone(), options.clone()).await.unwrap();
+    let store = SqlStore::open_with(&path, key.clone(), options.clone()).await.unwrap();
     let mut other = raw(&directory).await;
     sqlx::query("begin immediate").execute(&mut other).await.unwrap();
     let error = refused(store.swap(&scope(), None, Some(grant(1))).await, ErrorKind::Store);
     assert!(error.to_string().contains("locked"), "{error}");
-    refused(SqliteStore::open_with(&path, key, options).await, ErrorKind::Store);
+    refused(SqlStore::open_with(&path, key, options).await, ErrorKind::Store);
     assert!(store.load(&scope()).await.unwrap().is_none(), "reading goes on, and nothing was written");
     sqlx::query("rollback").execute(&mut other).await.unwrap();
     store.swap(&scope(), None, Some(grant(1))).await.unwrap();
@@ -189,10 +190,10 @@ async fn a_place_that_can_not_be_written_to_is_a_matter_of_configuration() {
     let file = directory.path().join("file");
     std::fs::write(&file, "x").unwrap();
     for path in [directory.path().join("missing/sync.db"), file.join("sync.db"), directory.path().to_owned()] {
-        refused(SqliteStore::open(&path, key.clone()).await, ErrorKind::Config);
+        refused(SqlStore::open(&path, key.clone()).await, ErrorKind::Config);
     }
     let options = SqliteOptions::default().create(false);
-    refused(SqliteStore::open_with(directory.path().join("none.db"), key, options).await, ErrorKind::Config);
+    refused(SqlStore::open_with(directory.path().join("none.db"), key, options).await, ErrorKind::Config);
     assert!(!Path::new(&directory.path().join("none.db")).exists());
 }
 

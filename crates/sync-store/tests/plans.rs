@@ -1,12 +1,13 @@
 //! Plans of a size at which one call for each record, or very many groups, would tell.
 
+#![cfg(feature = "sqlite")]
 #![allow(clippy::unwrap_used)]
 
 use std::collections::HashSet;
 
 use sync_core::{Marker, Operation, Reason, Record, ResourceName, Role, RunId, Safety, Scope, Value, Verb};
 use sync_engine::{Acquired, Change, Lease, PartRow, PartState, PlannedOp, PlannedPart, Store};
-use sync_store::{SqliteStore, StoreKey};
+use sync_store::{SqlStore, StoreKey};
 
 const CONTACTS: ResourceName = ResourceName::from_static("contacts");
 const RUN: RunId = RunId::from_static("run");
@@ -29,15 +30,15 @@ fn planned(seq: u64, parts: Vec<PlannedPart>) -> PlannedOp {
     PlannedOp { seq, digest: seq.to_string(), key: None, hash: None, operation, parts }
 }
 
-async fn store(directory: &tempfile::TempDir) -> (SqliteStore, Lease) {
-    let store = SqliteStore::open(directory.path().join("sync.db"), StoreKey::generate().unwrap()).await.unwrap();
+async fn store(directory: &tempfile::TempDir) -> (SqlStore, Lease) {
+    let store = SqlStore::open(directory.path().join("sync.db"), StoreKey::generate().unwrap()).await.unwrap();
     let scope = Scope::new("blue-manta", "mailchimp");
     let Acquired::Lease(lease) = store.acquire(&scope, "test", 600_000).await.unwrap() else { panic!("it is free") };
     (store, lease)
 }
 
 /// The parts of a stage, page by page.
-async fn drained(store: &SqliteStore, lease: &Lease, stage: u8, page: usize) -> Vec<(String, u64)> {
+async fn drained(store: &SqlStore, lease: &Lease, stage: u8, page: usize) -> Vec<(String, u64)> {
     let mut all: Vec<(String, u64)> = Vec::new();
     let mut after: Option<(String, u64, u32)> = None;
     loop {

@@ -7,21 +7,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
 use sync_core::{Collection, ConsentSink, LocalId, OrganizationId, Record, Records, WritableRecords};
-use sync_store::{EmbeddedRecords, SqliteStore, StoreKey};
+use sync_store::{EmbeddedRecords, SqlStore, StoreKey};
 use sync_testkit::{RecordsHarness, records_suite};
 use tempfile::TempDir;
 
 struct Embedded {
     records: EmbeddedRecords,
-    _directory: TempDir,
-}
-
-impl Embedded {
-    async fn new() -> Self {
-        let directory = TempDir::new().unwrap();
-        let store = SqliteStore::open(directory.path().join("sync.db"), StoreKey::generate().unwrap()).await.unwrap();
-        Self { records: store.records(), _directory: directory }
-    }
+    _directory: Option<TempDir>,
 }
 
 #[async_trait]
@@ -43,7 +35,7 @@ impl RecordsHarness for Embedded {
     }
 
     async fn put_around(&self, organization: &OrganizationId, id: &LocalId, record: Record, meanwhile: BoxFuture<'_, ()>) {
-        // SQLite has one writer: the other write could only have come before.
+        // An organization has one writer at a time: the other write could only have come before.
         meanwhile.await;
         self.put(organization, id, record).await;
     }
@@ -53,7 +45,25 @@ impl RecordsHarness for Embedded {
     }
 }
 
+#[cfg(feature = "sqlite")]
 #[tokio::test]
 async fn embedded_records_keep_the_ports_promises() {
-    records_suite(Embedded::new).await;
+    let fresh = async || {
+        let directory = TempDir::new().unwrap();
+        let store = SqlStore::open(directory.path().join("sync.db"), StoreKey::generate().unwrap()).await.unwrap();
+        Embedded { records: store.records(), _directory: Some(directory) }
+    };
+    records_suite(fresh).await;
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test]
+async fn embedded_records_on_postgresql_keep_the_ports_promises() {
+    let Some(server) = sync_testkit::PostgresServer::shared() else { return };
+    let fresh = async || {
+        let options = sync_store::PostgresOptions::url(server.url()).schema(server.schema());
+        let store = SqlStore::connect(options, StoreKey::generate().unwrap()).await.unwrap();
+        Embedded { records: store.records(), _directory: None }
+    };
+    records_suite(fresh).await;
 }

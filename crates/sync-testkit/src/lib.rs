@@ -10,12 +10,14 @@
 //! - `sim` (the feature and module of this name) puts engine, `sync-http`, a store, a host and a double together under
 //!   virtual time.
 //! - `wire` (feature) puts a provider's connection before a mock server; [`settings`] holds its schema against what it takes.
+//! - [`PostgresServer`] is a real server for a test's time.
 //! - [`SimClock`], [`SeededRandom`] and [`Shop`] stand for time, chance and the host's tables.
 
 mod clock;
 pub mod conformance;
 pub mod crash;
 mod fault;
+mod postgres;
 mod random;
 mod records_suite;
 pub mod settings;
@@ -28,6 +30,7 @@ pub mod wire;
 
 pub use clock::SimClock;
 pub use fault::{Fault, FaultRule, FaultTransport, On, Sent};
+pub use postgres::PostgresServer;
 pub use random::SeededRandom;
 pub use records_suite::{RecordsHarness, records_suite};
 pub use shop::{Shop, ShopRule};

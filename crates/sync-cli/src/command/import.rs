@@ -4,7 +4,7 @@ use std::{path::Path, time::Instant};
 
 use serde::Serialize;
 use sync_core::{Collection, Error, ErrorKind, LocalId, OrganizationId, Record, Result};
-use sync_dispatch::sqlite::EmbeddedRecords;
+use sync_dispatch::store::EmbeddedRecords;
 
 use crate::{
     app::{App, Make},

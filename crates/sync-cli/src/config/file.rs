@@ -10,6 +10,8 @@ use sync_dispatch::Retention;
 #[serde(deny_unknown_fields)]
 pub(super) struct File {
     pub(super) database: Option<String>,
+    pub(super) database_file: Option<String>,
+    pub(super) schema: Option<String>,
     pub(super) key_file: Option<String>,
     pub(super) organization: Option<String>,
     #[serde(default)]

@@ -1,5 +1,6 @@
 //! Configuration: a TOML file, then the environment, then the command line; the later wins.
 
+mod database;
 mod file;
 
 use std::{
@@ -13,10 +14,12 @@ use sync_core::{Error, ErrorKind, OrganizationId, Owner, Result};
 use sync_dispatch::{
     Breaker, EngineConfig, Retention,
     http::{Limits, OAuthClient},
-    sqlite::StoreKey,
+    store::StoreKey,
 };
 use url::Url;
 
+pub(crate) use database::Database;
+use database::From;
 use file::{EngineFile, File, LimitsFile, ProviderFile};
 
 /// The name of the file that is read from the working directory when none is named.
@@ -31,8 +34,8 @@ const DEFAULT_KEY_FILE: &str = "sync.key";
 pub(crate) struct Flags {
     /// The configuration file.
     pub(crate) config: Option<PathBuf>,
-    /// The database.
-    pub(crate) database: Option<PathBuf>,
+    /// The database: a file, or an address.
+    pub(crate) database: Option<String>,
     /// The key file.
     pub(crate) key_file: Option<PathBuf>,
     /// The organization.
@@ -43,7 +46,7 @@ pub(crate) struct Flags {
 #[derive(Debug)]
 pub(crate) struct Config {
     /// The database.
-    pub(crate) database: PathBuf,
+    pub(crate) database: Database,
     /// Where the key comes from.
     pub(crate) key: KeySource,
     organization: Option<OrganizationId>,
@@ -132,18 +135,34 @@ impl Config {
         let file = file.unwrap_or_default();
         // Names in the file are meant from where the file is.
         let beside = path.parent().map(Path::to_path_buf).unwrap_or_default();
-        let database = flags
-            .database
-            .or_else(|| env("SYNCCTL_DATABASE").map(PathBuf::from))
-            .or_else(|| file.database.map(|database| beside.join(database)))
-            .unwrap_or_else(|| PathBuf::from(DEFAULT_DATABASE));
+        let schema = env("SYNCCTL_SCHEMA").or(file.schema);
+        let schema = schema.as_deref();
+        let database = match (flags.database, env("SYNCCTL_DATABASE"), file.database_file, file.database) {
+            (Some(text), ..) => Database::parse(&text, From::Flag, schema)?,
+            (None, Some(text), ..) => Database::parse(&text, From::Secret, schema)?,
+            (None, None, Some(name), _) => {
+                let text = std::fs::read_to_string(beside.join(&name)).map_err(|error| {
+                    Error::new(ErrorKind::Config, format!("{}: database_file can't be read: {error}", path.display()))
+                        .with_remedy("Put the database's address, and nothing else, into this file.")
+                })?;
+                Database::parse(&text, From::Secret, schema)?
+            }
+            (None, None, None, Some(text)) => match Database::parse(&text, From::File(&path), schema)? {
+                Database::File(database) => Database::File(beside.join(database)),
+                server => server,
+            },
+            (None, None, None, None) => Database::File(DEFAULT_DATABASE.into()),
+        };
         let key = match (flags.key_file, env("SYNCCTL_KEY"), env("SYNCCTL_KEY_FILE"), file.key_file) {
             (Some(path), ..) => KeySource::File(path),
             (None, Some(text), ..) => KeySource::Environment(SecretString::from(text)),
             (None, None, Some(path), _) => KeySource::File(path.into()),
             (None, None, None, Some(path)) => KeySource::File(beside.join(path)),
-            // Beside the database, wherever that is.
-            (None, None, None, None) => KeySource::File(database.with_file_name(DEFAULT_KEY_FILE)),
+            // Beside the database, wherever that is; beside the configuration, where the database is on a server.
+            (None, None, None, None) => KeySource::File(match &database {
+                Database::File(database) => database.with_file_name(DEFAULT_KEY_FILE),
+                Database::Postgres { .. } => beside.join(DEFAULT_KEY_FILE),
+            }),
         };
         let organization = flags.organization.or_else(|| env("SYNCCTL_ORG")).or(file.organization);
         let mut providers = BTreeMap::new();

@@ -21,7 +21,7 @@ fn load(text: &str, env: &[(&str, &str)], flags: Flags) -> Result<(tempfile::Tem
 #[test]
 fn names_in_the_file_are_meant_from_where_it_is() {
     let (dir, config) = load("database = \"shop.db\"\norganization = \"blue-manta\"", &[], Flags::default()).unwrap();
-    assert_eq!(config.database, dir.path().join("shop.db"));
+    assert!(matches!(&config.database, Database::File(path) if *path == dir.path().join("shop.db")));
     assert!(matches!(config.key, KeySource::File(path) if path == dir.path().join("sync.key")));
     assert_eq!(config.organization.unwrap().as_str(), "blue-manta");
 }
@@ -31,7 +31,7 @@ fn the_environment_overrules_the_file_and_the_command_line_both() {
     let file = "database = \"a.db\"\norganization = \"a\"\nkey_file = \"a.key\"";
     let env = [("SYNCCTL_DATABASE", "b.db"), ("SYNCCTL_ORG", "b"), ("SYNCCTL_KEY", "00")];
     let (_dir, config) = load(file, &env, Flags::default()).unwrap();
-    assert_eq!(config.database, PathBuf::from("b.db"));
+    assert!(matches!(&config.database, Database::File(path) if path == Path::new("b.db")));
     assert_eq!(config.organization().unwrap().as_str(), "b");
     assert!(matches!(config.key, KeySource::Environment(_)));
     let flags = Flags {
@@ -41,9 +41,26 @@ fn the_environment_overrules_the_file_and_the_command_line_both() {
         ..Flags::default()
     };
     let (_dir, config) = load(file, &env, flags).unwrap();
-    assert_eq!(config.database, PathBuf::from("c.db"));
+    assert!(matches!(&config.database, Database::File(path) if path == Path::new("c.db")));
     assert_eq!(config.organization().unwrap().as_str(), "c");
     assert!(matches!(config.key, KeySource::File(path) if path == Path::new("c.key")));
+}
+
+#[test]
+fn an_address_comes_from_the_file_one_of_its_own_or_the_environment() {
+    let file = "database = \"postgres://shop@db.example.com/shop\"\nschema = \"mine\"";
+    let (dir, config) = load(file, &[], Flags::default()).unwrap();
+    assert!(matches!(&config.database, Database::Postgres { schema: Some(schema), .. } if schema == "mine"));
+    assert!(matches!(&config.key, KeySource::File(path) if *path == dir.path().join("sync.key")));
+    let env = [("SYNCCTL_DATABASE", "postgres://shop:hush@db.example.com/shop"), ("SYNCCTL_SCHEMA", "other")];
+    let (_dir, config) = load(file, &env, Flags::default()).unwrap();
+    assert!(matches!(&config.database, Database::Postgres { schema: Some(schema), .. } if schema == "other"));
+    assert!(!format!("{config:?}").contains("hush"));
+    // The file of the client's secret holds no address, and stands for one that names a file.
+    let (_dir, config) = load("database_file = \"secret.txt\"", &[], Flags::default()).unwrap();
+    assert!(matches!(&config.database, Database::File(path) if path == Path::new("hush")));
+    let error = load("database = \"postgres://shop:hush@db.example.com/shop\"", &[], Flags::default()).unwrap_err();
+    assert!(error.message().contains("syncctl.toml") && !format!("{error:?}").contains("hush"), "{error}");
 }
 
 #[test]

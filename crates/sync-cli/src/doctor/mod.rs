@@ -12,6 +12,7 @@ use sync_core::{Error, Result};
 use crate::{
     app::{App, Make, Workbench},
     args::DoctorArgs,
+    config::Database,
     exit::Exit,
     output::count,
     place::Place,
@@ -117,7 +118,9 @@ fn exit(findings: &[Finding]) -> Exit {
 /// All findings, also those that are fine.
 pub(crate) async fn examine(app: &App, args: &DoctorArgs) -> Vec<Finding> {
     let mut findings = machine::key(&app.config);
-    findings.extend(machine::disk(&app.config.database, args.min_free));
+    if let Database::File(path) = &app.config.database {
+        findings.extend(machine::disk(path, args.min_free));
+    }
     let bench = match app.open(Make::No).await {
         Ok(bench) => bench,
         Err(error) => {
@@ -151,6 +154,10 @@ pub(crate) async fn examine(app: &App, args: &DoctorArgs) -> Vec<Finding> {
 
 async fn database(bench: &Workbench, deep: bool) -> Result<Finding> {
     let version = bench.store.schema_version().await?;
+    if bench.store.server_id().await?.is_some() {
+        let name = bench.store.name();
+        return Ok(Finding::fine("database", format!("{name} opens with its key; schema version {version}")));
+    }
     if !deep {
         return Ok(Finding::fine("database", format!("opens with its key; schema {version}")));
     }
@@ -166,7 +173,7 @@ async fn database(bench: &Workbench, deep: bool) -> Result<Finding> {
 }
 
 async fn place(app: &App, bench: &Workbench, moved: bool) -> Result<Finding> {
-    let here = Place::here(&app.config.database);
+    let here = Place::here(&app.config.database, &bench.store).await?;
     let remembered = Place::remembered(&bench.records).await?;
     match remembered {
         Some(there) if there != here && !moved => Ok(Finding::error(

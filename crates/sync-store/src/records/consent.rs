@@ -4,9 +4,10 @@ use async_trait::async_trait;
 use sync_core::{Consent, ConsentFact, ConsentSink, ConsentState, OrganizationId, Record, Result, Value};
 
 use super::{EmbeddedRecords, Writer};
+use crate::db::query;
 use crate::{
     error::database,
-    sqlite::sql::{from_json, to_json},
+    store::sql::{from_json, to_json},
 };
 
 /// Keeps every fact, and applies it to the record that it names, so that the shop's own data show it: a state that is lower
@@ -19,8 +20,8 @@ impl ConsentSink for EmbeddedRecords {
         let mut tx = self.store.begin().await?;
         let mut writer = Writer::begin(&mut tx, organization, &self.consenting).await?;
         for fact in facts {
-            let keep = sqlx::query(KEEP).bind(organization.as_str()).bind(fact.id.as_str()).bind(to_json(fact)?);
-            let is_new = keep.execute(&mut *tx).await.map_err(database)?.rows_affected() == 1;
+            let keep = query(KEEP).bind(organization.as_str()).bind(fact.id.as_str()).bind(to_json(fact)?);
+            let is_new = keep.execute(&mut *tx).await.map_err(database)? == 1;
             let Some(id) = fact.record.as_ref().filter(|_| is_new) else { continue };
             let stored = writer.stored(&mut tx, &[id.as_str()]).await?.remove(id).filter(|stored| !stored.deleted);
             let Some(stored) = stored else { continue };
@@ -31,7 +32,7 @@ impl ConsentSink for EmbeddedRecords {
             }
         }
         writer.end(&mut tx).await?;
-        tx.commit().await.map_err(database)
+        tx.commit().await
     }
 }
 

@@ -1,4 +1,4 @@
-//! Records of hosts without tables of their own, in the store's file.
+//! Records of hosts without tables of their own, in the store's database.
 
 mod consent;
 mod read;
@@ -7,24 +7,24 @@ mod write;
 
 use std::collections::HashMap;
 
-use sqlx::SqliteConnection;
 use sync_core::{Collection, Consent, LocalId, OrganizationId, Record, Result, Value};
 
 use crate::{
-    SqliteStore,
+    SqlStore,
+    db::{Conn, Insert, Values, query},
     error::database,
-    sqlite::sql::{Columns, Insert, Values, from_int, from_json, list, to_json},
+    store::sql::{from_int, from_json, list, to_json},
 };
 
-/// Records in the store's own file: [`sync_core::Records`] with a change feed, [`sync_core::WritableRecords`] and
+/// Records in the store's own database: [`sync_core::Records`] with a change feed, [`sync_core::WritableRecords`] and
 /// [`sync_core::ConsentSink`].
 ///
-/// The change feed goes by a sequence that is given out inside the writing transaction. SQLite has one writer, so numbers
-/// become visible in their order and no reader can pass one that is still to come. (With several writers at once that is
-/// not so: see the documentation of [`sync_core::Records::changes`].)
+/// The change feed goes by a sequence that is given out inside the writing transaction, and an organization's writes go one
+/// after another: numbers become visible in their order, and no reader can pass one that is still to come. (With several
+/// writers at once that is not so: see the documentation of [`sync_core::Records::changes`].)
 #[derive(Debug, Clone)]
 pub struct EmbeddedRecords {
-    store: SqliteStore,
+    store: SqlStore,
     consenting: Collection,
 }
 
@@ -43,7 +43,7 @@ pub struct Upserted {
 const CHUNK: usize = 1_000;
 
 impl EmbeddedRecords {
-    pub(crate) fn in_store(store: SqliteStore) -> Self {
+    pub(crate) fn in_store(store: SqlStore) -> Self {
         Self { store, consenting: Collection::CUSTOMERS }
     }
 
@@ -102,7 +102,7 @@ impl EmbeddedRecords {
             writer.put(&mut tx, &changed).await?;
         }
         writer.end(&mut tx).await?;
-        tx.commit().await.map_err(database)?;
+        tx.commit().await?;
         Ok(upserted)
     }
 
@@ -118,7 +118,7 @@ impl EmbeddedRecords {
         let rows = there.map(|(id, old)| writer.row(id, old.version, true, &Record::new())).collect::<Result<Vec<_>>>()?;
         writer.put(&mut tx, &rows).await?;
         writer.end(&mut tx).await?;
-        tx.commit().await.map_err(database)?;
+        tx.commit().await?;
         Ok(rows.len() as u64)
     }
 
@@ -127,7 +127,7 @@ impl EmbeddedRecords {
     /// # Errors
     /// When the store fails.
     pub async fn count(&self, organization: &OrganizationId, collection: &Collection) -> Result<u64> {
-        let query = sqlx::query("select count(*) from record where org = $1 and collection = $2 and deleted = 0")
+        let query = query("select count(*) from record where org = $1 and collection = $2 and deleted = 0")
             .bind(organization.as_str())
             .bind(collection.as_str());
         from_int("count", query.fetch_one(self.store.readers()).await.map_err(database)?.int(0)?)
@@ -172,20 +172,19 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    async fn begin(
-        conn: &mut SqliteConnection,
-        organization: &'a OrganizationId,
-        collection: &'a Collection,
-    ) -> Result<Self> {
-        let query = sqlx::query("select last from record_seq where org = $1").bind(organization.as_str());
-        let row = query.fetch_optional(conn).await.map_err(database)?;
-        Ok(Self { organization, collection, last: row.map(|row| row.int(0)).transpose()?.unwrap_or(0) })
+    async fn begin(conn: &mut Conn, organization: &'a OrganizationId, collection: &'a Collection) -> Result<Self> {
+        // Writes to keep the row locked until the write ends: numbers become visible in their order, and no reader can pass
+        // one that is still to come.
+        const LOCK: &str = "insert into record_seq (org, last) values ($1, 0) \
+            on conflict (org) do update set last = record_seq.last returning last";
+        let row = query(LOCK).bind(organization.as_str()).fetch_one(conn).await.map_err(database)?;
+        Ok(Self { organization, collection, last: row.int(0)? })
     }
 
-    async fn stored(&self, conn: &mut SqliteConnection, ids: &[&str]) -> Result<HashMap<LocalId, Stored>> {
+    async fn stored(&self, conn: &mut Conn, ids: &[&str]) -> Result<HashMap<LocalId, Stored>> {
         const STORED: &str = "select id, version, deleted, fields from record where org = $1 and collection = $2 \
             and id in (select value from json_each($3))";
-        let query = sqlx::query(STORED).bind(self.organization.as_str()).bind(self.collection.as_str()).bind(list(ids)?);
+        let query = query(STORED).bind(self.organization.as_str()).bind(self.collection.as_str()).bind(list(ids));
         let mut found = HashMap::new();
         for row in query.fetch_all(conn).await.map_err(database)? {
             let stored = Stored { version: row.int(1)?, deleted: row.int(2)? != 0, fields: row.text(3)?.to_owned() };
@@ -199,7 +198,7 @@ impl<'a> Writer<'a> {
         Ok(Row { id, seq: self.last, version: old_version + 1, deleted, fields: to_json(record)? })
     }
 
-    async fn put(&self, conn: &mut SqliteConnection, rows: &[Row]) -> Result<()> {
+    async fn put(&self, conn: &mut Conn, rows: &[Row]) -> Result<()> {
         const PUT: Insert = Insert {
             head: "insert into record (org, collection, id, seq, version, deleted, fields)",
             n_values: 7,
@@ -221,10 +220,9 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    async fn end(self, conn: &mut SqliteConnection) -> Result<()> {
-        const PUT: &str =
-            "insert into record_seq (org, last) values ($1, $2) on conflict (org) do update set last = excluded.last";
-        sqlx::query(PUT).bind(self.organization.as_str()).bind(self.last).execute(conn).await.map_err(database)?;
+    async fn end(self, conn: &mut Conn) -> Result<()> {
+        const PUT: &str = "update record_seq set last = $2 where org = $1";
+        query(PUT).bind(self.organization.as_str()).bind(self.last).execute(conn).await.map_err(database)?;
         Ok(())
     }
 }

@@ -3,16 +3,16 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
-use sqlx::sqlite::SqliteRow;
 use sync_core::{
     Collection, Cursor, Error, ErrorKind, FieldSet, Local, LocalFrom, LocalId, LocalNext, LocalPage, LocalState,
     OrganizationId, PageToken, Record, Records, Result, Version,
 };
 
 use super::{EmbeddedRecords, subset::fields_of};
+use crate::db::{Row, query};
 use crate::{
     error::database,
-    sqlite::sql::{Columns, in_order, list, to_int},
+    store::sql::{in_order, list, to_int},
 };
 
 /// Where a listing stands.
@@ -43,14 +43,14 @@ impl Place {
     }
 }
 
-fn local(row: &SqliteRow, fields: &FieldSet) -> Result<Local> {
+fn local(row: &Row, fields: &FieldSet) -> Result<Local> {
     let state = if row.int(2)? == 0 { LocalState::Live(fields_of(row.text(3)?, fields)?) } else { LocalState::Deleted };
     Ok(Local { id: row.text(0)?.into(), version: Some(Version::new(row.int(1)?.to_string())), state })
 }
 
 impl EmbeddedRecords {
     async fn last_seq(&self, organization: &OrganizationId) -> Result<i64> {
-        let query = sqlx::query("select last from record_seq where org = $1").bind(organization.as_str());
+        let query = query("select last from record_seq where org = $1").bind(organization.as_str());
         let row = query.fetch_optional(self.store.readers()).await.map_err(database)?;
         Ok(row.map(|row| row.int(0)).transpose()?.unwrap_or(0))
     }
@@ -90,10 +90,10 @@ impl Records for EmbeddedRecords {
         let place = self.place(organization, from).await?;
         let query = match &place {
             Place::All { after, .. } => {
-                sqlx::query(ALL).bind(organization.as_str()).bind(of.as_str()).bind(after.as_str()).bind(to_int(limit))
+                query(ALL).bind(organization.as_str()).bind(of.as_str()).bind(after.as_str()).bind(to_int(limit))
             }
             Place::Changes { since } => {
-                sqlx::query(CHANGES).bind(organization.as_str()).bind(of.as_str()).bind(since).bind(to_int(limit))
+                query(CHANGES).bind(organization.as_str()).bind(of.as_str()).bind(*since).bind(to_int(limit))
             }
         };
         let rows = query.fetch_all(self.store.readers()).await.map_err(database)?;
@@ -118,7 +118,7 @@ impl Records for EmbeddedRecords {
     ) -> Result<Vec<Local>> {
         const READ: &str = "select id, version, deleted, fields from record where org = $1 and collection = $2 \
             and id in (select value from json_each($3))";
-        let query = sqlx::query(READ).bind(organization.as_str()).bind(of.as_str()).bind(list(ids)?);
+        let query = query(READ).bind(organization.as_str()).bind(of.as_str()).bind(list(ids));
         let mut found: HashMap<LocalId, Local> = HashMap::new();
         for row in query.fetch_all(self.store.readers()).await.map_err(database)? {
             let local = local(&row, fields)?;

@@ -72,7 +72,7 @@ impl<'de> Visitor<'de> for Asked<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sqlite::sql::to_json;
+    use crate::store::sql::to_json;
 
     #[test]
     fn only_the_asked_fields_are_read() {

@@ -4,16 +4,16 @@ use std::collections::HashMap;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
-use sqlx::SqliteConnection;
 use sync_core::{
     Collection, FieldSet, Hash, LocalFrom, LocalId, LocalNext, LocalReceipt, LocalState, LocalVerb, LocalWrite, NaturalKey,
     OrganizationId, Record, Records, Result, Value, Version, WritableRecords,
 };
 
 use super::{EmbeddedRecords, Writer};
+use crate::db::{Conn, query};
 use crate::{
     error::database,
-    sqlite::sql::{Columns, from_json, to_json},
+    store::sql::{from_json, to_json},
 };
 
 /// A receipt that is given again when the same operation comes again. `Moved` is none: the write may still be made.
@@ -38,7 +38,7 @@ impl WritableRecords for EmbeddedRecords {
             receipts.push(writer.write(&mut tx, write).await?);
         }
         writer.end(&mut tx).await?;
-        tx.commit().await.map_err(database)?;
+        tx.commit().await?;
         Ok(receipts)
     }
 
@@ -76,11 +76,11 @@ impl WritableRecords for EmbeddedRecords {
 }
 
 impl Writer<'_> {
-    async fn write(&mut self, conn: &mut SqliteConnection, write: &LocalWrite) -> Result<LocalReceipt> {
+    async fn write(&mut self, conn: &mut Conn, write: &LocalWrite) -> Result<LocalReceipt> {
         const KNOWN: &str = "select receipt from record_write where org = $1 and collection = $2 and operation = $3";
         const REMEMBER: &str = "insert into record_write (org, collection, operation, receipt) values ($1, $2, $3, $4)";
         let keyed = |sql: &'static str| {
-            sqlx::query(sql)
+            query(sql)
                 .bind(self.organization.to_string())
                 .bind(self.collection.to_string())
                 .bind(write.operation.to_string())

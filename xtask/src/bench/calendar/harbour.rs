@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use sync_core::{Collection, Marker, OrganizationId};
 use sync_dispatch::{
     Store as _,
-    sqlite::{SqliteStore, StoreKey},
+    store::{SqlStore, StoreKey},
 };
 
 use super::{
@@ -121,10 +121,10 @@ impl Harbour {
         Ok(trips.map(id).collect())
     }
 
-    fn with_store<T>(&self, work: impl AsyncFnOnce(&SqliteStore) -> sync_core::Result<T>) -> Result<T> {
+    fn with_store<T>(&self, work: impl AsyncFnOnce(&SqlStore) -> sync_core::Result<T>) -> Result<T> {
         let done = self.runtime.block_on(async {
             let key = StoreKey::from_file_or_create(self.folder.join(KEY))?;
-            let store = SqliteStore::open(self.folder.join(DATABASE), key).await?;
+            let store = SqlStore::open(self.folder.join(DATABASE), key).await?;
             let done = work(&store).await;
             store.close().await;
             done

@@ -2,24 +2,24 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use sqlx::SqliteConnection;
 use sync_core::{ResourceName, Result, RunId, Scope};
 use sync_engine::{PartState, ReadyPart};
 
 use super::{
-    SqliteStore,
+    SqlStore,
     packed::{Packed, States, unpack_members},
     parts_batch::load,
     plan::{operations, run_number},
     plan_spec,
-    sql::{Columns, from_int, to_int},
+    sql::{from_int, to_int},
 };
+use crate::db::{Conn, query};
 use crate::error::{corrupt, database};
 
 /// The place of a part in a stage: its group, its operation and its index.
 type Place = (String, u64, u32);
 
-impl SqliteStore {
+impl SqlStore {
     pub(super) async fn page_of_ready_parts(
         &self,
         (scope, run): (&Scope, &RunId),
@@ -28,7 +28,7 @@ impl SqliteStore {
         limit: usize,
     ) -> Result<Vec<ReadyPart>> {
         // One snapshot for all.
-        let mut tx = self.readers().begin().await.map_err(database)?;
+        let mut tx = self.readers().snapshot().await?;
         let Some(run) = run_number(&mut tx, scope, run).await? else { return Ok(Vec::new()) };
         let mut groups = Groups { run, resource, stage, place: None, n_rows: FEW_ROWS };
         let after = after.map(|(group, seq, part_idx)| (group.to_owned(), seq, part_idx));
@@ -61,7 +61,7 @@ impl SqliteStore {
     }
 
     pub(super) async fn counts_of_open_parts(&self, scope: &Scope, run: &RunId, seqs: &[u64]) -> Result<Vec<u32>> {
-        let mut tx = self.readers().begin().await.map_err(database)?;
+        let mut tx = self.readers().snapshot().await?;
         let Some(run) = run_number(&mut tx, scope, run).await? else { return Ok(vec![0; seqs.len()]) };
         let mut known = Known::default();
         known.load(&mut tx, run, seqs.iter().copied()).await?;
@@ -70,7 +70,7 @@ impl SqliteStore {
     }
 
     pub(super) async fn some_parts(&self, scope: &Scope, run: &RunId, parts: &[(u64, u32)]) -> Result<Vec<ReadyPart>> {
-        let mut tx = self.readers().begin().await.map_err(database)?;
+        let mut tx = self.readers().snapshot().await?;
         let Some(run) = run_number(&mut tx, scope, run).await? else { return Ok(Vec::new()) };
         let mut known = Known::default();
         known.load(&mut tx, run, parts.iter().map(|(seq, _)| *seq)).await?;
@@ -95,15 +95,15 @@ struct Groups<'a> {
 
 impl Groups<'_> {
     /// The next rows: parts by group. The first are those that hold what comes after a place.
-    async fn next(&mut self, conn: &mut SqliteConnection, after: Option<&Place>) -> Result<Vec<(String, Vec<(u64, u32)>)>> {
+    async fn next(&mut self, conn: &mut Conn, after: Option<&Place>) -> Result<Vec<(String, Vec<(u64, u32)>)>> {
         const FROM: &str = "select call_group, first_seq, body from plan_group where run_id = $1 and resource = $2 \
             and stage = $3 and call_group >= $4 and (call_group > $4 or last_seq >= $5) \
             order by call_group, first_seq limit $6";
         const NEXT: &str = "select call_group, first_seq, body from plan_group where run_id = $1 and resource = $2 \
             and stage = $3 and (call_group, first_seq) > ($4, $5) order by call_group, first_seq limit $6";
         let query = match &self.place {
-            Some(_) => sqlx::query(NEXT),
-            None => sqlx::query(FROM),
+            Some(_) => query(NEXT),
+            None => query(FROM),
         };
         let query = query.bind(self.run).bind(self.resource.as_str()).bind(self.stage);
         let query = match (&self.place, after) {
@@ -129,7 +129,7 @@ impl Groups<'_> {
 struct Known(BTreeMap<u64, States>);
 
 impl Known {
-    async fn load(&mut self, conn: &mut SqliteConnection, run: i64, seqs: impl Iterator<Item = u64>) -> Result<()> {
+    async fn load(&mut self, conn: &mut Conn, run: i64, seqs: impl Iterator<Item = u64>) -> Result<()> {
         let mut unknown: Vec<u64> = seqs.filter(|seq| self.parts(*seq).is_none()).collect();
         unknown.dedup();
         if !unknown.is_empty() {
@@ -152,12 +152,7 @@ fn n_open(parts: &[Packed]) -> Result<u32> {
 }
 
 /// These parts, as far as they are there, each with its operation.
-async fn with_operations(
-    conn: &mut SqliteConnection,
-    run: i64,
-    known: &Known,
-    wanted: &[(u64, u32)],
-) -> Result<Vec<ReadyPart>> {
+async fn with_operations(conn: &mut Conn, run: i64, known: &Known, wanted: &[(u64, u32)]) -> Result<Vec<ReadyPart>> {
     let there: Vec<(u64, u32)> =
         wanted.iter().copied().filter(|(seq, part_idx)| known.part(*seq, *part_idx).is_some()).collect();
     let mut seqs: Vec<u64> = there.iter().map(|(seq, _)| *seq).collect();

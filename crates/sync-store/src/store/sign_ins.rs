@@ -3,13 +3,10 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::{Sqlite, SqliteConnection};
 use sync_core::{OwnClient, PendingSignIn, Result, Scope, SignIns};
 
-use super::{
-    SqliteStore,
-    sql::{Columns, timestamp},
-};
+use super::{SqlStore, sql::timestamp};
+use crate::db::{Conn, On, query};
 use crate::{StoreKey, error::database, seal::Sealer};
 
 /// The field that an OAuth client's secret is bound to.
@@ -21,7 +18,7 @@ fn body_of(id: &str) -> String {
 }
 
 #[async_trait]
-impl SignIns for SqliteStore {
+impl SignIns for SqlStore {
     async fn own_client(&self, scope: &Scope) -> Result<Option<OwnClient>> {
         own_client(self.readers(), self.key(), scope).await
     }
@@ -31,22 +28,24 @@ impl SignIns for SqliteStore {
         match client {
             Some(client) => put_own_client(&mut tx, self.key(), scope, client).await?,
             None => {
-                let delete = sqlx::query("delete from oauth_client where org = $1 and integration = $2");
+                let delete = query("delete from oauth_client where org = $1 and integration = $2");
                 let delete = delete.bind(scope.organization.as_str()).bind(scope.integration.as_str());
                 delete.execute(&mut *tx).await.map_err(database)?;
             }
         }
-        tx.commit().await.map_err(database)
+        tx.commit().await
     }
 
     async fn put_sign_in(&self, pending: &PendingSignIn, forget_before: Timestamp) -> Result<()> {
-        const PUT: &str = "insert or replace into pending_sign_in (id, org, integration, key_id, body, expires_ms, used) \
-            values ($1, $2, $3, $4, $5, $6, $7)";
+        const PUT: &str = "insert into pending_sign_in (id, org, integration, key_id, body, expires_ms, used) \
+            values ($1, $2, $3, $4, $5, $6, $7) on conflict (id) do update set org = excluded.org, \
+            integration = excluded.integration, key_id = excluded.key_id, body = excluded.body, \
+            expires_ms = excluded.expires_ms, used = excluded.used";
         let body = Sealer::new(self.key(), &pending.scope).seal(&body_of(&pending.id), pending.body.expose_secret())?;
         let mut tx = self.begin().await?;
-        let forget = sqlx::query("delete from pending_sign_in where expires_ms < $1").bind(forget_before.as_millisecond());
+        let forget = query("delete from pending_sign_in where expires_ms < $1").bind(forget_before.as_millisecond());
         forget.execute(&mut *tx).await.map_err(database)?;
-        let put = sqlx::query(PUT)
+        let put = query(PUT)
             .bind(pending.id.as_str())
             .bind(pending.scope.organization.as_str())
             .bind(pending.scope.integration.as_str())
@@ -55,12 +54,12 @@ impl SignIns for SqliteStore {
             .bind(pending.expires_at.as_millisecond())
             .bind(pending.is_used);
         put.execute(&mut *tx).await.map_err(database)?;
-        tx.commit().await.map_err(database)
+        tx.commit().await
     }
 
     async fn sign_in(&self, id: &str) -> Result<Option<PendingSignIn>> {
         const FIND: &str = "select org, integration, key_id, body, expires_ms, used from pending_sign_in where id = $1";
-        let row = sqlx::query(FIND).bind(id).fetch_optional(self.readers()).await.map_err(database)?;
+        let row = query(FIND).bind(id).fetch_optional(self.readers()).await.map_err(database)?;
         let Some(row) = row else { return Ok(None) };
         let scope = Scope::new(row.text(0)?, row.text(1)?);
         let body = Sealer::new(self.key(), &scope).unseal(&body_of(id), row.text(2)?, row.bytes(3)?)?;
@@ -76,19 +75,15 @@ impl SignIns for SqliteStore {
     async fn use_sign_in(&self, scope: &Scope, id: &str) -> Result<bool> {
         const USE: &str = "update pending_sign_in set used = 1 where id = $1 and org = $2 and integration = $3 and used = 0";
         let mut tx = self.begin().await?;
-        let query = sqlx::query(USE).bind(id).bind(scope.organization.as_str()).bind(scope.integration.as_str());
-        let n_rows = query.execute(&mut *tx).await.map_err(database)?.rows_affected();
-        tx.commit().await.map_err(database)?;
+        let query = query(USE).bind(id).bind(scope.organization.as_str()).bind(scope.integration.as_str());
+        let n_rows = query.execute(&mut *tx).await.map_err(database)?;
+        tx.commit().await?;
         Ok(n_rows == 1)
     }
 }
 
-async fn own_client<'c>(
-    from: impl sqlx::Executor<'c, Database = Sqlite>,
-    key: &StoreKey,
-    scope: &Scope,
-) -> Result<Option<OwnClient>> {
-    let query = sqlx::query("select client_id, key_id, secret from oauth_client where org = $1 and integration = $2")
+async fn own_client<'c>(from: impl Into<On<'c>> + Send, key: &StoreKey, scope: &Scope) -> Result<Option<OwnClient>> {
+    let query = query("select client_id, key_id, secret from oauth_client where org = $1 and integration = $2")
         .bind(scope.organization.as_str())
         .bind(scope.integration.as_str());
     let row = query.fetch_optional(from).await.map_err(database)?;
@@ -99,10 +94,11 @@ async fn own_client<'c>(
     .transpose()
 }
 
-async fn put_own_client(conn: &mut SqliteConnection, key: &StoreKey, scope: &Scope, client: &OwnClient) -> Result<()> {
-    const PUT: &str = "insert or replace into oauth_client (org, integration, client_id, key_id, secret) \
-        values ($1, $2, $3, $4, $5)";
-    let query = sqlx::query(PUT)
+async fn put_own_client(conn: &mut Conn, key: &StoreKey, scope: &Scope, client: &OwnClient) -> Result<()> {
+    const PUT: &str = "insert into oauth_client (org, integration, client_id, key_id, secret) \
+        values ($1, $2, $3, $4, $5) on conflict (org, integration) do update set client_id = excluded.client_id, \
+        key_id = excluded.key_id, secret = excluded.secret";
+    let query = query(PUT)
         .bind(scope.organization.as_str())
         .bind(scope.integration.as_str())
         .bind(client.id.as_str())
@@ -113,9 +109,10 @@ async fn put_own_client(conn: &mut SqliteConnection, key: &StoreKey, scope: &Sco
 }
 
 /// Seals with the newest key what an older one sealed. Sign-ins last for minutes: they are left alone.
-pub(super) async fn reseal(conn: &mut SqliteConnection, key: &StoreKey) -> Result<u64> {
-    let old = sqlx::query("select org, integration from oauth_client where key_id <> $1")
+pub(super) async fn reseal(conn: &mut Conn, key: &StoreKey) -> Result<u64> {
+    let old = query("select org, integration from oauth_client where key_id <> $1")
         .bind(key.ids().next().unwrap_or_default())
+        .for_update()
         .fetch_all(&mut *conn)
         .await
         .map_err(database)?;

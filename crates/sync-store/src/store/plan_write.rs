@@ -2,28 +2,28 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::SqliteConnection;
 use sync_core::{Error, ErrorKind, ResourceName, Result, RunId};
 use sync_engine::{Lease, PartState, PlannedOp};
 
 use super::{
-    MAX_SEQ, SqliteStore, number_run,
+    MAX_SEQ, SqlStore, number_run,
     packed::{MAX_OPERATIONS, Packed, States, pack_members},
     plan_id, plan_seq,
     plan_spec::Numbers,
-    sql::{Columns, Insert, Values, to_int, to_json},
+    sql::{to_int, to_json},
 };
+use crate::db::{Conn, Insert, Values, query};
 use crate::error::{corrupt, database};
 
 /// A group of parts among the added operations.
 type Group<'a> = (&'a ResourceName, u8, &'a str);
 
-impl SqliteStore {
+impl SqlStore {
     pub(super) async fn add_to_plan(&self, lease: &Lease, run: &RunId, operations: &[PlannedOp]) -> Result<()> {
         const LAST: &str = "select coalesce(max(id), $1) from plan_op where id between $1 and $2";
         let mut tx = self.begin_leased(lease).await?;
         let number = number_run(&mut tx, &lease.scope, run).await?;
-        let last = sqlx::query(LAST).bind(plan_id(number, 0)).bind(plan_id(number, MAX_SEQ));
+        let last = query(LAST).bind(plan_id(number, 0)).bind(plan_id(number, MAX_SEQ));
         let last = plan_seq(number, last.fetch_one(&mut *tx).await.map_err(database)?.int(0)?)?;
         let mut seqs = std::iter::once(last).chain(operations.iter().map(|op| op.seq));
         if !seqs.by_ref().is_sorted_by(|a, b| a < b) || operations.iter().any(|op| op.seq > MAX_SEQ) {
@@ -31,16 +31,11 @@ impl SqliteStore {
         }
         let own_groups = add_parts(&mut tx, number, operations).await?;
         add_operations(&mut tx, number, operations, &own_groups).await?;
-        tx.commit().await.map_err(database)
+        tx.commit().await
     }
 }
 
-async fn add_operations(
-    conn: &mut SqliteConnection,
-    run: i64,
-    operations: &[PlannedOp],
-    own_groups: &[Option<String>],
-) -> Result<()> {
+async fn add_operations(conn: &mut Conn, run: i64, operations: &[PlannedOp], own_groups: &[Option<String>]) -> Result<()> {
     const OPERATIONS: Insert = Insert {
         head: "insert into plan_op (id, resource, local_id, role, digest, natural_key, hash)",
         n_values: 7,
@@ -69,7 +64,7 @@ async fn add_operations(
 }
 
 /// Returns the groups that are the operations' own.
-async fn add_parts(conn: &mut SqliteConnection, run: i64, operations: &[PlannedOp]) -> Result<Vec<Option<String>>> {
+async fn add_parts(conn: &mut Conn, run: i64, operations: &[PlannedOp]) -> Result<Vec<Option<String>>> {
     const STATES: Insert = Insert { head: "insert into plan_states (id, last_id, body)", n_values: 3, tail: "" };
     const GROUPS: Insert = Insert {
         head: "insert into plan_group (run_id, resource, stage, call_group, first_seq, last_seq, body)",

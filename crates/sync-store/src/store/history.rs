@@ -1,19 +1,19 @@
 //! Runs, outcomes, calls and cursors: reads.
 
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteRow;
 use sync_core::{LocalId, RemoteId, Result, RunId, Scope};
 use sync_engine::{CallRow, OutcomeRow, RunRow, StoredCursor};
 
 use super::{
-    SqliteStore,
+    SqlStore,
     plan::of_run,
-    sql::{Columns, from_int, from_json, run_id, timestamp, to_int},
+    sql::{from_int, from_json, run_id, timestamp, to_int},
 };
+use crate::db::{Row, query};
 use crate::error::database;
 
 /// An outcome of the columns `resource, local_id, remote_id, body, at_ms`, from a place on.
-fn outcome(row: &SqliteRow, i: usize) -> Result<OutcomeRow> {
+fn outcome(row: &Row, i: usize) -> Result<OutcomeRow> {
     Ok(OutcomeRow {
         resource: row.text(i)?.into(),
         local: row.opt_text(i + 1)?.map(LocalId::from),
@@ -23,10 +23,10 @@ fn outcome(row: &SqliteRow, i: usize) -> Result<OutcomeRow> {
     })
 }
 
-impl SqliteStore {
+impl SqlStore {
     pub(super) async fn unanswered_calls(&self, scope: &Scope) -> Result<Vec<CallRow>> {
         const OPEN: &str = "select body from open_call where org = $1 and integration = $2 order by opened_ms, call_key";
-        let query = sqlx::query(OPEN).bind(scope.organization.as_str()).bind(scope.integration.as_str());
+        let query = query(OPEN).bind(scope.organization.as_str()).bind(scope.integration.as_str());
         let rows = query.fetch_all(self.readers()).await.map_err(database)?;
         rows.iter().map(|row| from_json("call", row.text(0)?)).collect()
     }
@@ -34,9 +34,9 @@ impl SqliteStore {
     pub(super) async fn one_cursor(&self, scope: &Scope, stream: &str) -> Result<Option<StoredCursor>> {
         const CURSOR: &str =
             "select position, filter, at_ms from stream_cursor where org = $1 and integration = $2 and stream = $3";
-        let query = sqlx::query(CURSOR).bind(scope.organization.as_str()).bind(scope.integration.as_str()).bind(stream);
+        let query = query(CURSOR).bind(scope.organization.as_str()).bind(scope.integration.as_str()).bind(stream);
         let row = query.fetch_optional(self.readers()).await.map_err(database)?;
-        let cursor = |row: SqliteRow| {
+        let cursor = |row: Row| {
             let (cursor, filter) = (row.text(0)?.into(), row.text(1)?.to_owned());
             Ok(StoredCursor { cursor, filter, at: timestamp(row.int(2)?)? })
         };
@@ -52,7 +52,7 @@ impl SqliteStore {
     pub(super) async fn page_of_runs(&self, scope: &Scope, before: Option<Timestamp>, limit: usize) -> Result<Vec<RunRow>> {
         const PAGE: &str = "select body from run where org = $1 and integration = $2 and ($3 is null or started_ms < $3) \
             order by started_ms desc, run desc limit $4";
-        let query = sqlx::query(PAGE)
+        let query = query(PAGE)
             .bind(scope.organization.as_str())
             .bind(scope.integration.as_str())
             .bind(before.map(Timestamp::as_millisecond))
@@ -85,11 +85,8 @@ impl SqliteStore {
             and o.id in (select id from outcome where local_id = $3 union select o.id from run_number r \
             join outcome o on o.run_id = r.id where r.org = $1 and r.integration = $2 and o.remote_id = $3) \
             order by o.id desc limit $4";
-        let query = sqlx::query(TRAIL)
-            .bind(scope.organization.as_str())
-            .bind(scope.integration.as_str())
-            .bind(id)
-            .bind(to_int(limit));
+        let query =
+            query(TRAIL).bind(scope.organization.as_str()).bind(scope.integration.as_str()).bind(id).bind(to_int(limit));
         let rows = query.fetch_all(self.readers()).await.map_err(database)?;
         rows.iter().map(|row| Ok((row.text(0)?.into(), outcome(row, 1)?))).collect()
     }

@@ -1,16 +1,16 @@
 //! Leases, by the database's own clock.
 
-use sqlx::{Sqlite, Transaction};
 use sync_core::{Error, ErrorKind, Result, Scope};
 use sync_engine::{Acquired, Lease, LeaseInfo};
 
 use super::{
-    SqliteStore,
-    sql::{Columns, from_int, now_ms, timestamp, to_int},
+    SqlStore,
+    sql::{from_int, now_ms, timestamp, to_int},
 };
+use crate::db::{Conn, On, Query, Session, query};
 use crate::error::database;
 
-impl SqliteStore {
+impl SqlStore {
     pub(super) async fn acquire_lease(&self, scope: &Scope, owner: &str, length_ms: i64) -> Result<Acquired> {
         const TAKE: &str = concat!(
             "insert into run_lease (org, integration, epoch, owner, since_ms, expires_ms) values ($1, $2, 1, $3, ",
@@ -23,7 +23,7 @@ impl SqliteStore {
             " returning epoch, expires_ms"
         );
         let mut tx = self.begin().await?;
-        let take = sqlx::query(TAKE).bind(scope.organization.as_str()).bind(scope.integration.as_str());
+        let take = query(TAKE).bind(scope.organization.as_str()).bind(scope.integration.as_str());
         let row = take.bind(owner).bind(length_ms).fetch_optional(&mut *tx).await.map_err(database)?;
         let acquired = match row {
             Some(row) => Acquired::Lease(Lease {
@@ -34,7 +34,7 @@ impl SqliteStore {
             }),
             None => Acquired::Held(info(&mut *tx, scope).await?.ok_or_else(lost)?),
         };
-        tx.commit().await.map_err(database)?;
+        tx.commit().await?;
         Ok(acquired)
     }
 
@@ -49,7 +49,7 @@ impl SqliteStore {
         let mut tx = self.begin().await?;
         let row = keyed(RENEW, lease).bind(length_ms).fetch_optional(&mut *tx).await.map_err(database)?;
         let expires_ms = row.ok_or_else(lost)?.int(0)?;
-        tx.commit().await.map_err(database)?;
+        tx.commit().await?;
         lease.expires_at = timestamp(expires_ms)?;
         Ok(())
     }
@@ -58,38 +58,45 @@ impl SqliteStore {
         const RELEASE: &str = "update run_lease set expires_ms = 0 where org = $1 and integration = $2 and epoch = $3";
         let mut tx = self.begin().await?;
         keyed(RELEASE, lease).execute(&mut *tx).await.map_err(database)?;
-        tx.commit().await.map_err(database)
+        tx.commit().await
     }
 
     pub(super) async fn lease_info(&self, scope: &Scope) -> Result<Option<LeaseInfo>> {
         info(self.readers(), scope).await
     }
 
-    /// Begins a write that only the holder of the lease may make. With the write lock held, nobody can take the lease over
-    /// before the commit.
-    pub(super) async fn begin_leased(&self, lease: &Lease) -> Result<Transaction<'static, Sqlite>> {
+    /// Begins a write that only the holder of the lease may make. With its row locked, nobody can take the lease over before
+    /// the commit, and writes under it go one after another.
+    pub(super) async fn begin_leased(&self, lease: &Lease) -> Result<Session> {
         const CHECK: &str = concat!(
             "select 1 from run_lease where org = $1 and integration = $2 and epoch = $3 and expires_ms > ",
             now_ms!()
         );
         let mut tx = self.begin().await?;
-        let held = keyed(CHECK, lease).fetch_optional(&mut *tx).await.map_err(database)?;
+        let held = keyed(CHECK, lease).for_update().fetch_optional(&mut *tx).await.map_err(database)?;
         held.map(|_| tx).ok_or_else(lost)
     }
 }
 
-fn keyed<'a>(sql: &'static str, lease: &Lease) -> sqlx::query::Query<'a, Sqlite, sqlx::sqlite::SqliteArguments> {
-    let scope = &lease.scope;
-    sqlx::query(sql).bind(scope.organization.to_string()).bind(scope.integration.to_string()).bind(to_int(lease.epoch))
+/// Keeps writes under the scope's lease away until this one ends.
+pub(super) async fn lock_scope(conn: &mut Conn, scope: &Scope) -> Result<()> {
+    const LOCK: &str = "select 1 from run_lease where org = $1 and integration = $2";
+    let lock = query(LOCK).bind(scope.organization.as_str()).bind(scope.integration.as_str()).for_update();
+    lock.fetch_optional(conn).await.map_err(database).map(drop)
 }
 
-async fn info<'c>(from: impl sqlx::Executor<'c, Database = Sqlite>, scope: &Scope) -> Result<Option<LeaseInfo>> {
+fn keyed(sql: &'static str, lease: &Lease) -> Query {
+    let scope = &lease.scope;
+    query(sql).bind(scope.organization.to_string()).bind(scope.integration.to_string()).bind(to_int(lease.epoch))
+}
+
+async fn info<'c>(from: impl Into<On<'c>> + Send, scope: &Scope) -> Result<Option<LeaseInfo>> {
     const INFO: &str = concat!(
         "select epoch, owner, since_ms, expires_ms, ",
         now_ms!(),
         " from run_lease where org = $1 and integration = $2"
     );
-    let query = sqlx::query(INFO).bind(scope.organization.as_str()).bind(scope.integration.as_str());
+    let query = query(INFO).bind(scope.organization.as_str()).bind(scope.integration.as_str());
     let Some(row) = query.fetch_optional(from).await.map_err(database)? else { return Ok(None) };
     Ok(Some(LeaseInfo {
         scope: scope.clone(),

@@ -2,16 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use sqlx::SqliteConnection;
 use sync_core::{Result, RunId, Scope};
 use sync_engine::{PartRow, PartState};
 
-use super::{
-    number_run,
-    packed::States,
-    plan_id, plan_seq,
-    sql::{Columns, Insert, Values, to_json},
-};
+use super::{number_run, packed::States, plan_id, plan_seq, sql::ints};
+use crate::db::{Conn, Insert, Values, query};
 use crate::error::database;
 
 /// Changes of parts in the order in which they were asked for.
@@ -32,7 +27,7 @@ impl Parts {
         self.0.entry(run).or_default().push((seq, Mark::Drop));
     }
 
-    pub(super) async fn write(self, conn: &mut SqliteConnection, scope: &Scope) -> Result<()> {
+    pub(super) async fn write(self, conn: &mut Conn, scope: &Scope) -> Result<()> {
         for (run, marks) in self.0 {
             let run = number_run(conn, scope, &run).await?;
             let seqs: Vec<u64> = marks.iter().map(|(seq, _)| *seq).collect();
@@ -65,7 +60,7 @@ impl Parts {
 }
 
 /// The rows that hold these operations, by the number that each starts with.
-pub(super) async fn load(conn: &mut SqliteConnection, run: i64, seqs: &[u64]) -> Result<BTreeMap<u64, States>> {
+pub(super) async fn load(conn: &mut Conn, run: i64, seqs: &[u64]) -> Result<BTreeMap<u64, States>> {
     /// Operations that lie this close together, at most, are read with all between them.
     const NEAR: u64 = 16 * super::packed::MAX_OPERATIONS as u64;
     const ALL: &str = "select id, body from plan_states where id between \
@@ -75,9 +70,9 @@ pub(super) async fn load(conn: &mut SqliteConnection, run: i64, seqs: &[u64]) ->
     let (Some(first), Some(last)) = (seqs.iter().min(), seqs.iter().max()) else { return Ok(BTreeMap::new()) };
     let start = plan_id(run, 0);
     let query = if last - first <= NEAR {
-        sqlx::query(ALL).bind(start).bind(plan_id(run, *first)).bind(plan_id(run, *last))
+        query(ALL).bind(start).bind(plan_id(run, *first)).bind(plan_id(run, *last))
     } else {
-        sqlx::query(SOME).bind(start).bind(to_json(&seqs)?)
+        query(SOME).bind(start).bind(ints(seqs.iter().copied()))
     };
     let mut rows = BTreeMap::new();
     for row in query.fetch_all(conn).await.map_err(database)? {
@@ -88,11 +83,7 @@ pub(super) async fn load(conn: &mut SqliteConnection, run: i64, seqs: &[u64]) ->
 }
 
 /// Writes rows back, by the number that each starts with; those without operations go.
-pub(super) async fn store(
-    conn: &mut SqliteConnection,
-    run: i64,
-    rows: impl IntoIterator<Item = (u64, States)>,
-) -> Result<()> {
+pub(super) async fn store(conn: &mut Conn, run: i64, rows: impl IntoIterator<Item = (u64, States)>) -> Result<()> {
     const UPDATE: Insert = Insert {
         head: "update plan_states set body = v.column2 from (",
         n_values: 2,
@@ -105,22 +96,22 @@ pub(super) async fn store(
     };
     UPDATE.rows(&mut *conn, &rows, bind).await?;
     for (first_seq, _) in empty {
-        let query = sqlx::query("delete from plan_states where id = $1").bind(plan_id(run, first_seq));
+        let query = query("delete from plan_states where id = $1").bind(plan_id(run, first_seq));
         query.execute(&mut *conn).await.map_err(database)?;
     }
     Ok(())
 }
 
 /// Deletes operations whose states are gone already.
-pub(super) async fn delete_operations(conn: &mut SqliteConnection, run: i64, seqs: &[u64]) -> Result<u64> {
+pub(super) async fn delete_operations(conn: &mut Conn, run: i64, seqs: &[u64]) -> Result<u64> {
     const DELETE: [&str; 2] = [
         "delete from plan_body where id in (select $1 + value from json_each($2))",
         "delete from plan_op where id in (select $1 + value from json_each($2))",
     ];
     let mut n_operations = 0;
     for sql in DELETE.into_iter().filter(|_| !seqs.is_empty()) {
-        let query = sqlx::query(sql).bind(plan_id(run, 0)).bind(to_json(&seqs)?);
-        n_operations = query.execute(&mut *conn).await.map_err(database)?.rows_affected();
+        let query = query(sql).bind(plan_id(run, 0)).bind(ints(seqs.iter().copied()));
+        n_operations = query.execute(&mut *conn).await.map_err(database)?;
     }
     Ok(n_operations)
 }

@@ -1,18 +1,18 @@
 //! Connections.
 
-use sqlx::SqliteConnection;
 use sync_core::{OrganizationId, Result, Scope};
 use sync_engine::ConnectionRow;
 
 use super::{
-    SqliteStore,
-    sql::{Columns, from_int, from_json, to_int, to_json},
+    SqlStore,
+    sql::{from_int, from_json, to_int, to_json},
 };
+use crate::db::{Conn, Row, query};
 use crate::error::database;
 
-impl SqliteStore {
+impl SqlStore {
     pub(super) async fn one_connection(&self, scope: &Scope) -> Result<Option<ConnectionRow>> {
-        let query = sqlx::query("select body, revision from connection where org = $1 and integration = $2")
+        let query = query("select body, revision from connection where org = $1 and integration = $2")
             .bind(scope.organization.as_str())
             .bind(scope.integration.as_str());
         query.fetch_optional(self.readers()).await.map_err(database)?.as_ref().map(connection).transpose()
@@ -26,7 +26,7 @@ impl SqliteStore {
     ) -> Result<Vec<ConnectionRow>> {
         const PAGE: &str = "select body, revision from connection where ($1 is null or org = $1) \
             and ($2 is null or (org, integration) > ($2, $3)) order by org, integration limit $4";
-        let query = sqlx::query(PAGE)
+        let query = query(PAGE)
             .bind(organization.map(OrganizationId::as_str))
             .bind(after.map(|after| after.organization.as_str()))
             .bind(after.map(|after| after.integration.as_str()))
@@ -41,27 +41,27 @@ impl SqliteStore {
             "update connection set revision = $3, body = $4 where org = $1 and integration = $2 and revision = $3 - 1";
         let revision = expected.unwrap_or(0) + 1;
         let mut tx = self.begin().await?;
-        let query = sqlx::query(if expected.is_some() { UPDATE } else { INSERT })
+        let query = query(if expected.is_some() { UPDATE } else { INSERT })
             .bind(row.scope.organization.as_str())
             .bind(row.scope.integration.as_str())
             .bind(to_int(revision))
             .bind(to_json(row)?);
-        let n_rows = query.execute(&mut *tx).await.map_err(database)?.rows_affected();
-        tx.commit().await.map_err(database)?;
+        let n_rows = query.execute(&mut *tx).await.map_err(database)?;
+        tx.commit().await?;
         Ok(n_rows == 1)
     }
 }
 
 /// Stores a connection whatever its revision, with the next one.
-pub(super) async fn put(conn: &mut SqliteConnection, row: &ConnectionRow) -> Result<()> {
+pub(super) async fn put(conn: &mut Conn, row: &ConnectionRow) -> Result<()> {
     const PUT: &str = "insert into connection (org, integration, revision, body) values ($1, $2, 1, $3) \
         on conflict (org, integration) do update set revision = connection.revision + 1, body = excluded.body";
-    let query = sqlx::query(PUT).bind(row.scope.organization.as_str()).bind(row.scope.integration.as_str());
+    let query = query(PUT).bind(row.scope.organization.as_str()).bind(row.scope.integration.as_str());
     query.bind(to_json(row)?).execute(conn).await.map_err(database)?;
     Ok(())
 }
 
-fn connection(row: &sqlx::sqlite::SqliteRow) -> Result<ConnectionRow> {
+fn connection(row: &Row) -> Result<ConnectionRow> {
     let stored: ConnectionRow = from_json("connection", row.text(0)?)?;
     Ok(ConnectionRow { revision: from_int("connection", row.int(1)?)?, ..stored })
 }

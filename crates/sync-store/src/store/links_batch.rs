@@ -3,14 +3,14 @@
 
 use std::collections::HashMap;
 
-use sqlx::SqliteConnection;
 use sync_core::{AccountId, CallKey, ContainerId, Error, ErrorKind, LocalId, RemoteId, ResourceName, Result, Role, Scope};
 use sync_engine::{Link, LinkState};
 
 use super::{
     links::{of_resource, set_id, state, state_number},
-    sql::{Columns, Insert, Values, from_json, list, short_hash, to_json},
+    sql::{from_json, list, short_hash, to_json},
 };
+use crate::db::{Conn, Insert, Value, Values, query};
 use crate::error::{corrupt, database};
 
 /// Changes of links in the order in which they were asked for.
@@ -69,7 +69,7 @@ impl Links {
         self.0.push(Asked::Drop(account, resource, role, local));
     }
 
-    pub(super) async fn write(&self, conn: &mut SqliteConnection, scope: &Scope) -> Result<()> {
+    pub(super) async fn write(&self, conn: &mut Conn, scope: &Scope) -> Result<()> {
         if self.0.is_empty() {
             return Ok(());
         }
@@ -97,7 +97,7 @@ impl Links {
     }
 
     /// One slot for each link, in the order in which they are named first.
-    async fn slots(&self, conn: &mut SqliteConnection, scope: &Scope) -> Result<Vec<Slot<'_>>> {
+    async fn slots(&self, conn: &mut Conn, scope: &Scope) -> Result<Vec<Slot<'_>>> {
         let mut slots = Vec::with_capacity(self.0.len());
         // Links of one account, resource and role, mostly all of them, with their slots.
         type Group<'a> = (&'a AccountId, &'a ResourceName, &'a Role);
@@ -129,12 +129,7 @@ impl Links {
 }
 
 /// The number of what links belong to, which is given where it has none yet.
-async fn number_set(
-    conn: &mut SqliteConnection,
-    scope: &Scope,
-    account: &AccountId,
-    resource: &ResourceName,
-) -> Result<i64> {
+async fn number_set(conn: &mut Conn, scope: &Scope, account: &AccountId, resource: &ResourceName) -> Result<i64> {
     const FIND: &str = concat!("select ", set_id!());
     const INSERT: &str = "insert into link_set (org, integration, account, resource) values ($1, $2, $3, $4) returning id";
     let found = of_resource(FIND, scope, account, resource).fetch_one(&mut *conn).await.map_err(database)?;
@@ -146,17 +141,17 @@ async fn number_set(
 
 /// What is stored of links, each with its place among `locals`. In one row: a row for each would take longer to hand over
 /// than to find.
-async fn find(conn: &mut SqliteConnection, set: i64, role: &Role, locals: &[&LocalId]) -> Result<Vec<(usize, Stored)>> {
-    const FIND: &str = "select json_group_array(json_array(e.key, l.id, l.state, l.remote_hash, l.key_hash)) \
+async fn find(conn: &mut Conn, set: i64, role: &Role, locals: &[&LocalId]) -> Result<Vec<(usize, Stored)>> {
+    const FIND: &str = "select group_concat(json_array(e.key, l.id, l.state, l.remote_hash, l.key_hash) || '', char(10)) \
         from json_each($3) e cross join link l where l.set_id = $1 and l.local_id = e.value and l.role = $2";
-    let query = sqlx::query(FIND).bind(set).bind(role.as_str()).bind(list(locals)?);
+    let query = query(FIND).bind(set).bind(role.as_str()).bind(list(locals));
     let row = query.fetch_one(conn).await.map_err(database)?;
     type Found = (usize, i64, i64, Option<i64>, Option<i64>);
-    let found: Vec<Found> = from_json("link", row.text(0)?)?;
-    let stored = |(place, id, number, remote_hash, key_hash)| {
+    let stored = |line: &str| {
+        let (place, id, number, remote_hash, key_hash): Found = from_json("link", line)?;
         Ok((place, Stored { id, state: state(number)?, remote_hash, key_hash }))
     };
-    found.into_iter().map(stored).collect()
+    row.opt_text(0)?.into_iter().flat_map(str::lines).map(stored).collect()
 }
 
 const INSERT: Insert = Insert {
@@ -188,7 +183,7 @@ const BASES: Insert = Insert {
     tail: "on conflict (id) do update set body = excluded.body",
 };
 
-async fn apply(conn: &mut SqliteConnection, slots: &[Slot<'_>]) -> Result<()> {
+async fn apply(conn: &mut Conn, slots: &[Slot<'_>]) -> Result<()> {
     const DROP: [&str; 2] = [
         "delete from link_base where id in (select value from json_each($1))",
         "delete from link where id in (select value from json_each($1))",
@@ -203,9 +198,8 @@ async fn apply(conn: &mut SqliteConnection, slots: &[Slot<'_>]) -> Result<()> {
         }
     }
     if !new.is_empty() {
-        let last = sqlx::query("select coalesce(max(id), 0) from link").fetch_one(&mut *conn).await.map_err(database)?;
-        let last = last.int(0)?;
-        new.iter_mut().zip(last + 1..).for_each(|(row, id)| row.0 = id);
+        let ids = conn.new_link_ids(new.len()).await?;
+        new.iter_mut().zip(ids).for_each(|(row, id)| row.0 = id);
     }
     INSERT.rows(&mut *conn, &new, bind_new).await?;
     let bind = |(id, _, link): &(i64, &Stored, &Link), values: &mut Values| {
@@ -237,7 +231,7 @@ async fn apply(conn: &mut SqliteConnection, slots: &[Slot<'_>]) -> Result<()> {
     };
     BASES.rows(&mut *conn, &based, bind).await?;
     for sql in DROP.into_iter().filter(|_| !dropped.is_empty()) {
-        sqlx::query(sql).bind(to_json(&dropped)?).execute(&mut *conn).await.map_err(database)?;
+        query(sql).bind(Value::Ints(dropped.clone())).execute(&mut *conn).await.map_err(database)?;
     }
     Ok(())
 }

@@ -12,10 +12,10 @@ use sync_engine::{
     Suppression,
 };
 
-use super::SqliteStore;
+use super::SqlStore;
 
 #[async_trait]
-impl Store for SqliteStore {
+impl Store for SqlStore {
     async fn installation(&self) -> Result<InstallationId> {
         Ok(self.inner.installation.clone())
     }

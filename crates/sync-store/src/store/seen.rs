@@ -2,16 +2,16 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use sqlx::sqlite::SqliteRow;
 use sync_core::{ContainerId, Remote, RemoteId, ResourceName, Result, RunId, Scope};
 use sync_engine::{Lease, Mark, Seen};
 
 use super::{
-    MAX_SEQ, SqliteStore, number_run,
+    MAX_SEQ, SqlStore, number_run,
     plan::{of_run, run_number},
     plan_id,
-    sql::{Columns, Insert, Values, from_json, in_order, list, run_id, short_hash, short_hashes, to_int, to_json},
+    sql::{from_json, in_order, list, run_id, short_hash, short_hashes, to_int, to_json},
 };
+use crate::db::{Insert, Row, Values, query};
 use crate::error::database;
 
 /// The body of a record that is there and of which nothing is kept; no body at all: it is gone.
@@ -54,7 +54,7 @@ fn of_container(container: Option<&ContainerId>) -> &str {
     container.map_or("", ContainerId::as_str)
 }
 
-impl SqliteStore {
+impl SqlStore {
     pub(super) async fn add_seen(&self, lease: &Lease, run: &RunId, rows: &[Seen]) -> Result<()> {
         let mut tx = self.begin_leased(lease).await?;
         let number = number_run(&mut tx, &lease.scope, run).await?;
@@ -76,7 +76,7 @@ impl SqliteStore {
             Ok(())
         };
         PUT.rows(&mut tx, &last, bind).await?;
-        tx.commit().await.map_err(database)
+        tx.commit().await
     }
 
     pub(super) async fn add_marks(
@@ -100,7 +100,7 @@ impl SqliteStore {
             Ok(())
         };
         PUT.rows(&mut tx, &ids, bind).await?;
-        tx.commit().await.map_err(database)
+        tx.commit().await
     }
 
     pub(super) async fn drop_scratch(&self, lease: &Lease, run: &RunId, plan: bool) -> Result<()> {
@@ -120,11 +120,11 @@ impl SqliteStore {
         }
         if plan && let Some(run) = run_number(&mut tx, &lease.scope, run).await? {
             for sql in NUMBERED {
-                let query = sqlx::query(sql).bind(plan_id(run, 0)).bind(plan_id(run, MAX_SEQ));
+                let query = query(sql).bind(plan_id(run, 0)).bind(plan_id(run, MAX_SEQ));
                 query.execute(&mut *tx).await.map_err(database)?;
             }
         }
-        tx.commit().await.map_err(database)
+        tx.commit().await
     }
 
     pub(super) async fn seen_with_keys(
@@ -137,8 +137,8 @@ impl SqliteStore {
         let query = of_run(BY_KEY, scope, run)
             .bind(resource.as_str())
             .bind(of_container(container).to_owned())
-            .bind(list(keys)?)
-            .bind(short_hashes(keys)?);
+            .bind(list(keys))
+            .bind(short_hashes(keys));
         let mut found: HashMap<String, Vec<Remote>> = HashMap::new();
         for row in query.fetch_all(self.readers()).await.map_err(database)? {
             found.entry(row.text(0)?.to_owned()).or_default().push(from_json("seen", row.text(1)?)?);
@@ -153,7 +153,7 @@ impl SqliteStore {
         container: Option<&ContainerId>,
         ids: &[RemoteId],
     ) -> Result<Vec<Option<Remote>>> {
-        let query = of_run(BY_REMOTE, scope, run).bind(resource.as_str()).bind(of_container(container)).bind(list(ids)?);
+        let query = of_run(BY_REMOTE, scope, run).bind(resource.as_str()).bind(of_container(container)).bind(list(ids));
         let mut found: HashMap<RemoteId, Remote> = HashMap::with_capacity(ids.len());
         for row in query.fetch_all(self.readers()).await.map_err(database)? {
             found.insert(row.text(0)?.into(), from_json("seen", row.text(1)?)?);
@@ -170,7 +170,7 @@ impl SqliteStore {
     ) -> Result<Vec<(RemoteId, Option<ContainerId>)>> {
         let (id, container) = after.map_or(("", ""), |(id, container)| (id.as_str(), of_container(container)));
         let query = of_run(GONE, scope, run).bind(resource.as_str()).bind(id).bind(container).bind(to_int(limit));
-        let gone = |row: &SqliteRow| {
+        let gone = |row: &Row| {
             let container = row.text(1)?;
             Ok((row.text(0)?.into(), (!container.is_empty()).then(|| container.into())))
         };

@@ -3,16 +3,14 @@
 use std::collections::HashMap;
 
 use serde::Deserialize;
-use sqlx::{Sqlite, query::Query, sqlite::SqliteArguments, sqlite::SqliteRow};
 use sync_core::{AccountId, CallKey, ContainerId, LocalId, RemoteId, ResourceName, Result, Role, RunId, Scope};
 use sync_engine::{Link, LinkCount, LinkHead, LinkState};
 
 use super::{
-    SqliteStore,
-    sql::{
-        Columns, from_int, from_json, in_order, list, packed_rows, run_id, short_hash, short_hashes, to_int, unpack_rows,
-    },
+    SqlStore,
+    sql::{from_int, from_json, in_order, list, packed_rows, run_id, short_hash, short_hashes, to_int, unpack_rows},
 };
+use crate::db::{Query, Row, query};
 use crate::error::{corrupt, database};
 
 macro_rules! select_links {
@@ -71,10 +69,10 @@ const HOLDERS: &str = concat!(
 
 // In one row: a row for each would take longer to hand over than to find.
 const HEADS: &str = concat!(
-    "select json_group_array(json_array(local_id, remote_id, state, hash)) from (select local_id, remote_id, state, ",
-    "hash from link where set_id = ",
+    "select group_concat(json_array(local_id, remote_id, state, hash) || '', char(10)) from (select local_id, remote_id, ",
+    "state, hash from link where set_id = ",
     set_id!(),
-    " and local_id > $5 and role = $6 order by local_id limit $7)"
+    " and local_id > $5 and role = $6 order by local_id limit $7) h"
 );
 
 // A record's roles stay together, since the next page starts after its id: all that are not beyond the last id.
@@ -139,7 +137,7 @@ struct Head(
 );
 
 /// The links of a packed row, in any order.
-fn links(row: &SqliteRow) -> Result<Vec<Link>> {
+fn links(row: &Row) -> Result<Vec<Link>> {
     let link = |(head, base): (&str, &str)| {
         let Head(account, resource, role, local, container, remote, number, key, text, call) = from_json("link", head)?;
         Ok(Link {
@@ -159,27 +157,22 @@ fn links(row: &SqliteRow) -> Result<Vec<Link>> {
     unpack_rows(row.opt_text(0)?).map(link).collect()
 }
 
-pub(super) fn of_resource<'a>(
-    sql: &'static str,
-    scope: &Scope,
-    account: &AccountId,
-    resource: &ResourceName,
-) -> Query<'a, Sqlite, SqliteArguments> {
-    sqlx::query(sql)
+pub(super) fn of_resource<'a>(sql: &'static str, scope: &Scope, account: &AccountId, resource: &ResourceName) -> Query {
+    query(sql)
         .bind(scope.organization.to_string())
         .bind(scope.integration.to_string())
         .bind(account.to_string())
         .bind(resource.to_string())
 }
 
-impl SqliteStore {
+impl SqlStore {
     pub(super) async fn local_links(
         &self,
         (scope, account, resource): (&Scope, &AccountId, &ResourceName),
         role: &Role,
         ids: &[LocalId],
     ) -> Result<Vec<Option<Link>>> {
-        let query = of_resource(BY_LOCAL, scope, account, resource).bind(role.as_str()).bind(list(ids)?);
+        let query = of_resource(BY_LOCAL, scope, account, resource).bind(role.as_str()).bind(list(ids));
         let found = links(&query.fetch_one(self.readers()).await.map_err(database)?)?;
         let found: HashMap<LocalId, Link> = found.into_iter().map(|link| (link.local.clone(), link)).collect();
         Ok(in_order(ids.iter(), found))
@@ -190,7 +183,7 @@ impl SqliteStore {
         (scope, account, resource): (&Scope, &AccountId, &ResourceName),
         ids: &[RemoteId],
     ) -> Result<Vec<Option<Link>>> {
-        let query = of_resource(BY_REMOTE, scope, account, resource).bind(short_hashes(ids)?).bind(list(ids)?);
+        let query = of_resource(BY_REMOTE, scope, account, resource).bind(short_hashes(ids)).bind(list(ids));
         let mut links = links(&query.fetch_one(self.readers()).await.map_err(database)?)?;
         // The best comes last, so that it is the one that stays.
         links.sort_by(|a, b| {
@@ -209,7 +202,7 @@ impl SqliteStore {
         keys: &[String],
     ) -> Result<Vec<Vec<LocalId>>> {
         let query = of_resource(HOLDERS, scope, account, resource).bind(role.as_str());
-        let query = query.bind(list(keys)?).bind(short_hashes(keys)?);
+        let query = query.bind(list(keys)).bind(short_hashes(keys));
         let mut found: HashMap<String, Vec<LocalId>> = HashMap::new();
         for row in query.fetch_all(self.readers()).await.map_err(database)? {
             found.entry(row.text(0)?.to_owned()).or_default().push(row.text(1)?.into());
@@ -230,8 +223,9 @@ impl SqliteStore {
             .bind(role.as_str())
             .bind(to_int(limit));
         let row = query.fetch_one(self.readers()).await.map_err(database)?;
-        let rows: Vec<(String, Option<String>, i64, Option<String>)> = from_json("link", row.text(0)?)?;
-        let head = |(local, remote, number, text): (String, Option<String>, i64, Option<String>)| {
+        type Head = (String, Option<String>, i64, Option<String>);
+        let head = |line: &str| {
+            let (local, remote, number, text): Head = from_json("link", line)?;
             Ok(LinkHead {
                 local: local.into(),
                 remote: remote.map(RemoteId::from),
@@ -239,7 +233,7 @@ impl SqliteStore {
                 hash: hash(text.as_deref())?,
             })
         };
-        let mut heads = rows.into_iter().map(head).collect::<Result<Vec<_>>>()?;
+        let mut heads = row.opt_text(0)?.into_iter().flat_map(str::lines).map(head).collect::<Result<Vec<_>>>()?;
         // An aggregate promises no order.
         heads.sort_by(|a, b| a.local.cmp(&b.local));
         Ok(heads)
@@ -250,9 +244,8 @@ impl SqliteStore {
             join link l on l.set_id = s.id where s.org = $1 and s.integration = $2 and s.account = $3 \
             group by s.resource, l.role, l.container, l.state \
             order by s.resource, l.role, l.container nulls first, l.state";
-        let query =
-            sqlx::query(COUNTS).bind(scope.organization.as_str()).bind(scope.integration.as_str()).bind(account.as_str());
-        let count = |row: &SqliteRow| {
+        let query = query(COUNTS).bind(scope.organization.as_str()).bind(scope.integration.as_str()).bind(account.as_str());
+        let count = |row: &Row| {
             Ok(LinkCount {
                 resource: row.text(0)?.into(),
                 role: row.text(1)?.into(),
@@ -275,7 +268,7 @@ impl SqliteStore {
         if limit == 0 {
             return Ok(Vec::new());
         }
-        let query = sqlx::query(UNSEEN)
+        let query = query(UNSEEN)
             .bind(scope.organization.as_str())
             .bind(scope.integration.as_str())
             .bind(run.as_str())
@@ -295,7 +288,7 @@ impl SqliteStore {
             from_links!(),
             "and s.org = $1 and s.integration = $2 and (l.local_id = $3 or (l.remote_hash = $4 and l.remote_id = $3))"
         );
-        let query = sqlx::query(OF).bind(scope.organization.as_str()).bind(scope.integration.as_str());
+        let query = query(OF).bind(scope.organization.as_str()).bind(scope.integration.as_str());
         let query = query.bind(id).bind(short_hash(id));
         let mut links = links(&query.fetch_one(self.readers()).await.map_err(database)?)?;
         fn place(link: &Link) -> (&AccountId, &ResourceName, &Role, &LocalId) {

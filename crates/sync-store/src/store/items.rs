@@ -3,14 +3,15 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use sqlx::sqlite::SqliteRow;
 use sync_core::{LocalId, OutcomeKind, QuestionId, ResourceName, Result, RunId, Scope};
 use sync_engine::{Item, ItemCount};
 
 use super::{
-    SqliteStore,
-    sql::{Columns, from_int, from_json, in_order, list, timestamp, to_int},
+    SqlStore,
+    lease::lock_scope,
+    sql::{from_int, from_json, in_order, list, timestamp, to_int},
 };
+use crate::db::{Row, query};
 use crate::error::{corrupt, database};
 
 macro_rules! select_items {
@@ -20,7 +21,7 @@ macro_rules! select_items {
     };
 }
 
-fn item(row: &SqliteRow) -> Result<Item> {
+fn item(row: &Row) -> Result<Item> {
     Ok(Item {
         resource: row.text(0)?.into(),
         local: row.text(1)?.into(),
@@ -36,7 +37,7 @@ fn item(row: &SqliteRow) -> Result<Item> {
     })
 }
 
-impl SqliteStore {
+impl SqlStore {
     pub(super) async fn local_items(
         &self,
         scope: &Scope,
@@ -45,11 +46,11 @@ impl SqliteStore {
     ) -> Result<Vec<Option<Item>>> {
         const BY_LOCAL: &str =
             concat!(select_items!(), "and resource = $3 and local_id in (select value from json_each($4))");
-        let query = sqlx::query(BY_LOCAL)
+        let query = query(BY_LOCAL)
             .bind(scope.organization.as_str())
             .bind(scope.integration.as_str())
             .bind(resource.as_str())
-            .bind(list(ids)?);
+            .bind(list(ids));
         let mut found: HashMap<LocalId, Item> = HashMap::new();
         for row in query.fetch_all(self.readers()).await.map_err(database)? {
             let item = item(&row)?;
@@ -74,13 +75,13 @@ impl SqliteStore {
             "and integration = $2 and resource = $3 and needs_grant in (select value from json_each($6))) ",
             "order by local_id limit $7"
         );
-        let query = sqlx::query(DUE)
+        let query = query(DUE)
             .bind(scope.organization.as_str())
             .bind(scope.integration.as_str())
             .bind(resource.as_str())
             .bind(after.map_or("", LocalId::as_str))
             .bind(now.as_millisecond())
-            .bind(list(grants)?)
+            .bind(list(grants))
             .bind(to_int(limit));
         query.fetch_all(self.readers()).await.map_err(database)?.iter().map(item).collect()
     }
@@ -94,7 +95,7 @@ impl SqliteStore {
         const PAGE: &str =
             concat!(select_items!(), "and (resource, local_id) > ($3, $4) order by resource, local_id limit $5");
         let (resource, local) = after.map_or(("", ""), |(resource, local)| (resource.as_str(), local.as_str()));
-        let query = sqlx::query(PAGE)
+        let query = query(PAGE)
             .bind(scope.organization.as_str())
             .bind(scope.integration.as_str())
             .bind(resource)
@@ -106,11 +107,11 @@ impl SqliteStore {
     pub(super) async fn counts_of_items(&self, scope: &Scope, since_run: Option<&RunId>) -> Result<Vec<ItemCount>> {
         const COUNTS: &str = "select kind, code, count(*) from item where org = $1 and integration = $2 \
             and ($3 is null or run = $3) group by kind, code";
-        let query = sqlx::query(COUNTS)
+        let query = query(COUNTS)
             .bind(scope.organization.as_str())
             .bind(scope.integration.as_str())
             .bind(since_run.map(RunId::as_str));
-        let count = |row: &SqliteRow| {
+        let count = |row: &Row| {
             Ok(ItemCount {
                 kind: OutcomeKind::parse(row.text(0)?).ok_or_else(|| corrupt("item"))?,
                 code: row.text(1)?.to_owned(),
@@ -127,13 +128,14 @@ impl SqliteStore {
         const RETRY: &str = "update item set due_ms = $3 where org = $1 and integration = $2 and kind = 'failed' \
             and ($4 is null or local_id in (select value from json_each($4)))";
         let mut tx = self.begin().await?;
-        let query = sqlx::query(RETRY)
+        lock_scope(&mut tx, scope).await?;
+        let query = query(RETRY)
             .bind(scope.organization.as_str())
             .bind(scope.integration.as_str())
             .bind(now.as_millisecond())
-            .bind(ids.map(list).transpose()?);
-        let n_items = query.execute(&mut *tx).await.map_err(database)?.rows_affected();
-        tx.commit().await.map_err(database)?;
+            .bind(ids.map(list));
+        let n_items = query.execute(&mut *tx).await.map_err(database)?;
+        tx.commit().await?;
         Ok(n_items)
     }
 }

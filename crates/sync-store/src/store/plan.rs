@@ -2,21 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use sqlx::{
-    Sqlite, SqliteConnection,
-    query::Query,
-    sqlite::{SqliteArguments, SqliteRow},
-};
 use sync_core::{Hash, LocalId, ResourceName, Result, RunId, Scope};
 use sync_engine::{PartState, PlannedOp, PlannedRow};
 
 use super::{
-    MAX_SEQ, SqliteStore,
+    MAX_SEQ, SqlStore,
     packed::{MAX_OPERATIONS, Packed, States},
     plan_id, plan_seq,
     plan_spec::{self, OwnGroups, is_own},
-    sql::{Columns, from_json, packed_rows, to_int, to_json, unpack_rows},
+    sql::{from_json, ints, packed_rows, to_int, unpack_rows},
 };
+use crate::db::{Conn, Query, Row, query};
 use crate::error::{corrupt, database};
 
 /// A part's state as it is stored.
@@ -35,12 +31,12 @@ pub(super) fn state(number: u8) -> Result<PartState> {
 }
 
 /// A run: the first three parameters.
-pub(super) fn of_run<'a>(sql: &'static str, scope: &Scope, run: &RunId) -> Query<'a, Sqlite, SqliteArguments> {
-    sqlx::query(sql).bind(scope.organization.to_string()).bind(scope.integration.to_string()).bind(run.to_string())
+pub(super) fn of_run<'a>(sql: &'static str, scope: &Scope, run: &RunId) -> Query {
+    query(sql).bind(scope.organization.to_string()).bind(scope.integration.to_string()).bind(run.to_string())
 }
 
 /// A run's number, where it has one.
-pub(super) async fn run_number(conn: &mut SqliteConnection, scope: &Scope, run: &RunId) -> Result<Option<i64>> {
+pub(super) async fn run_number(conn: &mut Conn, scope: &Scope, run: &RunId) -> Result<Option<i64>> {
     const NUMBER: &str = "select id from run_number where org = $1 and integration = $2 and run = $3";
     let row = of_run(NUMBER, scope, run).fetch_optional(conn).await.map_err(database)?;
     row.map(|row| row.int(0)).transpose()
@@ -53,14 +49,14 @@ pub(super) struct Stored {
 }
 
 /// Operations by number.
-pub(super) async fn operations(conn: &mut SqliteConnection, run: i64, seqs: &[u64]) -> Result<HashMap<u64, Stored>> {
+pub(super) async fn operations(conn: &mut Conn, run: i64, seqs: &[u64]) -> Result<HashMap<u64, Stored>> {
     const OPERATIONS: &str = concat!(
         "select ",
         packed_rows!("json_array(o.id, o.digest, o.natural_key, o.hash, json(b.call_groups))", "b.operation"),
         " from json_each($2) e cross join plan_op o cross join plan_body b where o.id = $1 + e.value and b.id = o.id"
     );
     type Head = (i64, String, Option<String>, Option<String>, OwnGroups);
-    let query = sqlx::query(OPERATIONS).bind(plan_id(run, 0)).bind(to_json(&seqs)?);
+    let query = query(OPERATIONS).bind(plan_id(run, 0)).bind(ints(seqs.iter().copied()));
     let row = query.fetch_one(conn).await.map_err(database)?;
     let mut operations = HashMap::with_capacity(seqs.len());
     for (head, operation) in unpack_rows(row.opt_text(0)?) {
@@ -76,7 +72,7 @@ pub(super) async fn operations(conn: &mut SqliteConnection, run: i64, seqs: &[u6
 /// A few rows of states of a run in order, each with the number that it starts with; and the place after them, by the
 /// numbers that they were made with: operations may have been dropped since. `None` when there are no more.
 pub(super) async fn states_after(
-    conn: &mut SqliteConnection,
+    conn: &mut Conn,
     run: i64,
     place: Option<u64>,
     n_rows: i64,
@@ -85,17 +81,17 @@ pub(super) async fn states_after(
         coalesce((select max(id) from plan_states where id between $1 and $2), $2) and $3 and last_id > $2 \
         order by id limit $4";
     let place = place.map_or(plan_id(run, 0) - 1, |place| plan_id(run, place));
-    let query = sqlx::query(PAGE).bind(plan_id(run, 0)).bind(place).bind(plan_id(run, MAX_SEQ)).bind(n_rows);
+    let query = query(PAGE).bind(plan_id(run, 0)).bind(place).bind(plan_id(run, MAX_SEQ)).bind(n_rows);
     let rows = query.fetch_all(conn).await.map_err(database)?;
     let Some(last) = rows.last() else { return Ok(None) };
-    let states = |row: &SqliteRow| {
+    let states = |row: &Row| {
         let first_seq = plan_seq(run, row.int(0)?)?;
         Ok((first_seq, States::unpack(first_seq, row.bytes(2)?)?))
     };
     Ok(Some((rows.iter().map(states).collect::<Result<_>>()?, Some(plan_seq(run, last.int(1)?)?))))
 }
 
-impl SqliteStore {
+impl SqlStore {
     pub(super) async fn page_of_plan(
         &self,
         scope: &Scope,
@@ -104,7 +100,7 @@ impl SqliteStore {
         limit: usize,
     ) -> Result<Vec<PlannedRow>> {
         // One snapshot for all.
-        let mut tx = self.readers().begin().await.map_err(database)?;
+        let mut tx = self.readers().snapshot().await?;
         let Some(run) = run_number(&mut tx, scope, run).await? else { return Ok(Vec::new()) };
         let mut page: Vec<(u64, Vec<Packed>)> = Vec::new();
         let (mut place, n_rows) = (Some(after), to_int(limit / MAX_OPERATIONS + 2));
@@ -138,10 +134,10 @@ impl SqliteStore {
         // No index: it would cost more with each operation than the few pages that the plan's hash is computed from.
         const DIGESTS: &str = "select digest, id from plan_op where id between $1 and $2 and (digest, id) > ($3, $4) \
             order by digest, id limit $5";
-        let mut conn = self.readers().acquire().await.map_err(database)?;
+        let mut conn = self.readers().acquire().await?;
         let Some(run) = run_number(&mut conn, scope, run).await? else { return Ok(Vec::new()) };
         let (digest, id) = after.map_or(("", -1), |(digest, seq)| (digest, plan_id(run, seq)));
-        let query = sqlx::query(DIGESTS).bind(plan_id(run, 0)).bind(plan_id(run, MAX_SEQ)).bind(digest).bind(id);
+        let query = query(DIGESTS).bind(plan_id(run, 0)).bind(plan_id(run, MAX_SEQ)).bind(digest).bind(id);
         let query = query.bind(to_int(limit));
         let rows = query.fetch_all(&mut *conn).await.map_err(database)?;
         rows.iter().map(|row| Ok((row.text(0)?.to_owned(), plan_seq(run, row.int(1)?)?))).collect()
@@ -159,9 +155,9 @@ impl SqliteStore {
             and natural_key in (select natural_key from plan_op where id between $1 and $2 and resource = $3 \
             and natural_key is not null and ($4 is null or natural_key > $4) group by natural_key having count(*) > 1 \
             order by natural_key limit $5) order by natural_key, id";
-        let mut conn = self.readers().acquire().await.map_err(database)?;
+        let mut conn = self.readers().acquire().await?;
         let Some(run) = run_number(&mut conn, scope, run).await? else { return Ok(Vec::new()) };
-        let query = sqlx::query(TWINS).bind(plan_id(run, 0)).bind(plan_id(run, MAX_SEQ)).bind(resource.as_str());
+        let query = query(TWINS).bind(plan_id(run, 0)).bind(plan_id(run, MAX_SEQ)).bind(resource.as_str());
         let query = query.bind(after).bind(to_int(limit));
         let mut twins: Vec<(String, Vec<u64>)> = Vec::new();
         for row in query.fetch_all(&mut *conn).await.map_err(database)? {
@@ -185,9 +181,9 @@ impl SqliteStore {
             and resource = $3 group by local_id, role having count(*) > 1 order by local_id, role limit $4) \
             select local_id, role, id from plan_op where id between $1 and $2 and resource = $3 \
             and (local_id, role) in (select local_id, role from repeated) order by local_id, role, id";
-        let mut conn = self.readers().acquire().await.map_err(database)?;
+        let mut conn = self.readers().acquire().await?;
         let Some(run) = run_number(&mut conn, scope, run).await? else { return Ok(Vec::new()) };
-        let query = sqlx::query(REPEATS).bind(plan_id(run, 0)).bind(plan_id(run, MAX_SEQ)).bind(resource.as_str());
+        let query = query(REPEATS).bind(plan_id(run, 0)).bind(plan_id(run, MAX_SEQ)).bind(resource.as_str());
         let query = query.bind(to_int(limit));
         let mut repeats: BTreeMap<(String, String), Vec<u64>> = BTreeMap::new();
         for row in query.fetch_all(&mut *conn).await.map_err(database)? {
@@ -203,7 +199,7 @@ impl SqliteStore {
         run: &RunId,
         resource: &ResourceName,
     ) -> Result<Vec<u8>> {
-        let mut tx = self.readers().begin().await.map_err(database)?;
+        let mut tx = self.readers().snapshot().await?;
         let Some(run) = run_number(&mut tx, scope, run).await? else { return Ok(Vec::new()) };
         let stages: HashMap<u16, u8> = plan_spec::all(&mut tx, run)
             .await?
@@ -226,7 +222,7 @@ impl SqliteStore {
     }
 
     pub(super) async fn calls_of_plan(&self, scope: &Scope, run: &RunId) -> Result<u64> {
-        let mut tx = self.readers().begin().await.map_err(database)?;
+        let mut tx = self.readers().snapshot().await?;
         let Some(run) = run_number(&mut tx, scope, run).await? else { return Ok(0) };
         let specs = plan_spec::all(&mut tx, run).await?;
         let (mut n_parts, mut place): (HashMap<u16, u64>, _) = (HashMap::new(), None);
@@ -261,12 +257,12 @@ impl SqliteStore {
 }
 
 /// The groups that are operations' own.
-async fn own_groups(conn: &mut SqliteConnection, run: i64, seqs: &[u64]) -> Result<HashMap<u64, OwnGroups>> {
+async fn own_groups(conn: &mut Conn, run: i64, seqs: &[u64]) -> Result<HashMap<u64, OwnGroups>> {
     const OWN: &str = "select b.id, b.call_groups from json_each($2) e cross join plan_body b where b.id = $1 + e.value";
     if seqs.is_empty() {
         return Ok(HashMap::new());
     }
-    let query = sqlx::query(OWN).bind(plan_id(run, 0)).bind(to_json(&seqs)?);
-    let own = |row: &SqliteRow| Ok((plan_seq(run, row.int(0)?)?, OwnGroups::parse(row.opt_text(1)?)?));
+    let query = query(OWN).bind(plan_id(run, 0)).bind(ints(seqs.iter().copied()));
+    let own = |row: &Row| Ok((plan_seq(run, row.int(0)?)?, OwnGroups::parse(row.opt_text(1)?)?));
     query.fetch_all(conn).await.map_err(database)?.iter().map(own).collect()
 }

@@ -1,43 +1,18 @@
-//! The store on SQLite.
+//! Opening a store in one SQLite file.
 
-mod channels;
-mod commit;
-mod connections;
-mod grants;
-mod history;
-mod items;
-mod lease;
-mod links;
-mod links_batch;
-mod packed;
-mod parts_batch;
-mod plan;
-mod plan_parts;
-mod plan_spec;
-mod plan_write;
-mod port;
-mod questions;
-mod seen;
-mod sign_ins;
-pub(crate) mod sql;
-mod upkeep;
+use std::{path::Path, time::Duration};
 
-use std::{
-    fmt,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
-
-use jiff::Timestamp;
 use sqlx::{
-    ConnectOptions, Row, Sqlite, SqliteConnection, SqlitePool, Transaction,
+    ConnectOptions, SqlitePool,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use sync_core::{Error, ErrorKind, InstallationId, Result};
+use sync_core::{Error, ErrorKind, Result};
 
-use self::sql::{Columns, now_ms, timestamp};
-use crate::{EmbeddedRecords, StoreKey, error::database, migrate};
+use crate::{
+    SqlStore, StoreKey,
+    db::{Db, query, sqlite::Sqlite},
+    error::database,
+};
 
 /// How the database is opened.
 #[derive(Debug, Clone)]
@@ -73,22 +48,7 @@ impl SqliteOptions {
     }
 }
 
-/// A [`sync_engine::Store`] in one SQLite file. Clones share their connections.
-#[derive(Clone)]
-pub struct SqliteStore {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    path: PathBuf,
-    key: StoreKey,
-    installation: InstallationId,
-    // SQLite takes one writer at a time. With one connection for it, writers of this process queue here, without polling.
-    writer: SqlitePool,
-    readers: SqlitePool,
-}
-
-impl SqliteStore {
+impl SqlStore {
     /// Opens a database, makes it where it isn't there, and brings it up to date.
     ///
     /// # Errors
@@ -102,89 +62,28 @@ impl SqliteStore {
     /// Opens a database in this way.
     ///
     /// # Errors
-    /// As [`SqliteStore::open`].
+    /// As [`SqlStore::open`].
     pub async fn open_with(path: impl AsRef<Path>, key: StoreKey, options: SqliteOptions) -> Result<Self> {
         let path = path.as_ref();
         let named = |error: Error| error.with_context("path", path.display());
         let (writer, readers) = pools(path, &options).await.map_err(named)?;
-        let opened = async {
-            let mut conn = writer.acquire().await.map_err(database)?;
-            migrate::migrate(&mut conn).await?;
-            upkeep::check_key(&mut conn, &key).await?;
-            upkeep::installation(&mut conn).await
-        };
-        let installation = opened.await.map_err(named)?;
-        Ok(Self { inner: Arc::new(Inner { path: path.to_owned(), key, installation, writer, readers }) })
+        let db = Db::Sqlite(Sqlite { writer, readers });
+        Self::opened(db, path.display().to_string(), key).await.map_err(named)
     }
 
-    /// Closes all connections, which also folds the write-ahead log into the file.
-    pub async fn close(&self) {
-        self.inner.readers.close().await;
-        self.inner.writer.close().await;
-    }
-
-    /// Records of a host without tables of its own, in the same file.
-    pub fn records(&self) -> EmbeddedRecords {
-        EmbeddedRecords::in_store(self.clone())
-    }
-
-    /// Where the database is.
-    pub fn path(&self) -> &Path {
-        &self.inner.path
-    }
-
-    /// What is wrong with the file, by SQLite's own check; nothing when it is sound. Reads the whole file.
+    /// What is wrong with the database, by SQLite's own check; nothing when it is sound. Reads the whole file. PostgreSQL's
+    /// pages are its administrator's to check: nothing is said of them.
     ///
     /// # Errors
     /// When the check itself fails.
     pub async fn integrity(&self) -> Result<Vec<String>> {
-        let rows = sqlx::query("pragma integrity_check").fetch_all(self.readers()).await.map_err(database)?;
+        #[cfg(feature = "postgres")]
+        if matches!(self.readers(), Db::Postgres(_)) {
+            return Ok(Vec::new());
+        }
+        let rows = query("pragma integrity_check").fetch_all(self.readers()).await.map_err(database)?;
         let lines = rows.iter().map(|row| Ok(row.text(0)?.to_owned())).collect::<Result<Vec<_>>>()?;
         Ok(lines.into_iter().filter(|line| line != "ok").collect())
-    }
-
-    /// The schema of the database.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn schema_version(&self) -> Result<u32> {
-        let mut conn = self.readers().acquire().await.map_err(database)?;
-        migrate::version(&mut conn).await
-    }
-
-    /// The database's own clock, by which leases go.
-    ///
-    /// # Errors
-    /// When the store fails.
-    pub async fn database_clock(&self) -> Result<Timestamp> {
-        let row = sqlx::query(concat!("select ", now_ms!())).fetch_one(self.readers()).await.map_err(database)?;
-        timestamp(row.try_get(0).map_err(database)?)
-    }
-
-    /// Seals all credentials anew with the newest key; returns how many were sealed with an older one.
-    ///
-    /// # Errors
-    /// [`ErrorKind::WrongKey`] when one can't be unsealed: nothing is changed then.
-    pub async fn reseal(&self) -> Result<u64> {
-        let mut tx = self.begin().await?;
-        let mut n_sealed = grants::reseal(&mut tx, self.key()).await?;
-        n_sealed += sign_ins::reseal(&mut tx, self.key()).await?;
-        n_sealed += channels::reseal(&mut tx, self.key()).await?;
-        tx.commit().await.map_err(database)?;
-        Ok(n_sealed)
-    }
-
-    pub(crate) fn key(&self) -> &StoreKey {
-        &self.inner.key
-    }
-
-    pub(crate) fn readers(&self) -> &SqlitePool {
-        &self.inner.readers
-    }
-
-    /// Begins a write: the lock is taken at once, so that nothing that is read in it can change.
-    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Sqlite>> {
-        self.inner.writer.begin_with("BEGIN IMMEDIATE").await.map_err(database)
     }
 }
 
@@ -238,43 +137,6 @@ fn create_private(path: &Path) -> Result<()> {
     })
 }
 
-/// Names the file and no more.
-impl fmt::Debug for SqliteStore {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SqliteStore").field("path", &self.inner.path).finish_non_exhaustive()
-    }
-}
-
-/// The number of a run, which is given where it has none yet.
-async fn number_run(conn: &mut SqliteConnection, scope: &sync_core::Scope, run: &sync_core::RunId) -> Result<i64> {
-    const INSERT: &str = concat!(
-        "insert into run_number (org, integration, run, created_ms) values ($1, $2, $3, ",
-        now_ms!(),
-        ") returning id"
-    );
-    // A look first: nearly always it is there, and a look writes nothing.
-    if let Some(number) = plan::run_number(&mut *conn, scope, run).await? {
-        return Ok(number);
-    }
-    plan::of_run(INSERT, scope, run).fetch_one(conn).await.map_err(database)?.int(0)
-}
-
-/// Rows of a plan are numbered by run and sequence: this many bits are the sequence's.
-const SEQ_BITS: u32 = 40;
-
-/// The number of an operation's rows.
-fn plan_id(run: i64, seq: u64) -> i64 {
-    (run << SEQ_BITS) + sql::to_int(seq)
-}
-
-/// The sequence number of a plan's row.
-fn plan_seq(run: i64, id: i64) -> Result<u64> {
-    sql::from_int("plan", id - (run << SEQ_BITS))
-}
-
-/// The largest sequence number that has its place.
-const MAX_SEQ: u64 = (1 << SEQ_BITS) - 1;
-
 #[cfg(test)]
 mod tests {
     use sync_core::{LocalId, Scope};
@@ -298,8 +160,8 @@ mod tests {
         }
     }
 
-    async fn opened(directory: &tempfile::TempDir) -> SqliteStore {
-        SqliteStore::open(directory.path().join("sync.db"), StoreKey::generate().unwrap()).await.unwrap()
+    async fn opened(directory: &tempfile::TempDir) -> SqlStore {
+        SqlStore::open(directory.path().join("sync.db"), StoreKey::generate().unwrap()).await.unwrap()
     }
 
     #[tokio::test]

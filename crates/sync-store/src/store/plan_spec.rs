@@ -4,14 +4,14 @@
 use std::collections::{BTreeSet, HashMap};
 
 use serde::Deserialize;
-use sqlx::SqliteConnection;
 use sync_core::{Error, ErrorKind, ResourceName, Result};
 use sync_engine::{PlannedOp, PlannedPart};
 
 use super::{
     packed::Packed,
-    sql::{Columns, Insert, Values, from_int, from_json, to_json},
+    sql::{from_int, from_json, ints, to_json},
 };
+use crate::db::{Conn, Insert, Query, Values, query};
 use crate::error::{corrupt, database};
 
 /// Most specs with a group in them: a page of a plan reads those that it needs, an addition reads all.
@@ -26,21 +26,18 @@ pub(super) fn is_own(spec: &PlannedPart) -> bool {
 }
 
 /// These specs of a run.
-pub(super) async fn some(conn: &mut SqliteConnection, run: i64, numbers: &BTreeSet<u16>) -> Result<Specs> {
+pub(super) async fn some(conn: &mut Conn, run: i64, numbers: &BTreeSet<u16>) -> Result<Specs> {
     const SOME: &str =
         "select id, resource, body from plan_spec where run_id = $1 and id in (select value from json_each($2))";
-    read(conn, sqlx::query(SOME).bind(run).bind(to_json(numbers)?)).await
+    read(conn, query(SOME).bind(run).bind(ints(numbers.iter().copied()))).await
 }
 
 /// All specs of a run.
-pub(super) async fn all(conn: &mut SqliteConnection, run: i64) -> Result<Specs> {
-    read(conn, sqlx::query("select id, resource, body from plan_spec where run_id = $1").bind(run)).await
+pub(super) async fn all(conn: &mut Conn, run: i64) -> Result<Specs> {
+    read(conn, query("select id, resource, body from plan_spec where run_id = $1").bind(run)).await
 }
 
-async fn read(
-    conn: &mut SqliteConnection,
-    query: sqlx::query::Query<'_, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>,
-) -> Result<Specs> {
+async fn read(conn: &mut Conn, query: Query) -> Result<Specs> {
     let mut specs = HashMap::new();
     for row in query.fetch_all(conn).await.map_err(database)? {
         specs.insert(from_int("part", row.int(0)?)?, (row.text(1)?.into(), from_json("part", row.text(2)?)?));
@@ -57,7 +54,7 @@ pub(super) struct Numbers {
 }
 
 impl Numbers {
-    pub(super) async fn load(conn: &mut SqliteConnection, run: i64) -> Result<Self> {
+    pub(super) async fn load(conn: &mut Conn, run: i64) -> Result<Self> {
         let mut numbers = Self { known: HashMap::new(), new: Vec::new(), n_known: 0, n_groups: 0 };
         for (number, (resource, spec)) in all(conn, run).await? {
             numbers.note(resource, spec, number);
@@ -122,7 +119,7 @@ impl Numbers {
         Ok(number)
     }
 
-    pub(super) async fn write(&self, conn: &mut SqliteConnection, run: i64) -> Result<()> {
+    pub(super) async fn write(&self, conn: &mut Conn, run: i64) -> Result<()> {
         const ADD: Insert =
             Insert { head: "insert into plan_spec (run_id, id, resource, stage, body)", n_values: 5, tail: "" };
         let bind = |(number, resource, spec): &(u16, ResourceName, PlannedPart), values: &mut Values| {

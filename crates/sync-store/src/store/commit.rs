@@ -4,28 +4,22 @@
 
 use std::collections::{HashMap, HashSet};
 
-use sqlx::SqliteConnection;
-use sync_core::{CallKey, ConsentFact, Error, ErrorKind, LocalId, RemoteId, ResourceName, Result, RunId, Scope};
+use sync_core::{CallKey, Channel, ConsentFact, Error, ErrorKind, LocalId, RemoteId, ResourceName, Result, RunId, Scope};
 use sync_engine::{
     CallRow, Change, Item, Lease, OutcomeRow, PartRow, PartState, Question, RunRow, StoredCursor, Suppression,
 };
 
-use super::{
-    SqliteStore, connections,
-    links_batch::Links,
-    number_run,
-    parts_batch::Parts,
-    sql::{Insert, Values, to_json},
-};
+use super::{SqlStore, connections, links_batch::Links, number_run, parts_batch::Parts, sql::to_json};
+use crate::db::{Conn, Insert, Value, Values, query};
 use crate::{error::database, seal::Addresses};
 
-impl SqliteStore {
+impl SqlStore {
     pub(super) async fn commit_changes(&self, lease: &Lease, changes: Vec<Change>) -> Result<()> {
         let scope = &lease.scope;
         let mut tx = self.begin_leased(lease).await?;
         let conn = &mut *tx;
         let (mut links, mut parts, mut items) = (Links::default(), Parts::default(), Items::default());
-        let (mut outcomes, mut facts) = (Vec::new(), Vec::new());
+        let (mut outcomes, mut facts, mut suppressions) = (Vec::new(), Vec::new(), Vec::new());
         for change in changes {
             match change {
                 Change::OpenLink(link) => links.open(link),
@@ -50,9 +44,9 @@ impl SqliteStore {
                 Change::Ask(question) => ask(conn, scope, &question).await?,
                 Change::Fact(fact) => facts.push(fact),
                 Change::Suppress { channel, address, suppression } => {
-                    self.suppress(conn, scope, (channel, &address), Some(&suppression)).await?;
+                    suppressions.push((channel, address, Some(suppression)));
                 }
-                Change::Lift { channel, address } => self.suppress(conn, scope, (channel, &address), None).await?,
+                Change::Lift { channel, address } => suppressions.push((channel, address, None)),
                 Change::Run(row) => put_run(conn, scope, &row).await?,
                 Change::Connection(row) if row.scope == *scope => connections::put(conn, &row).await?,
                 Change::Connection(_) => {
@@ -66,27 +60,38 @@ impl SqliteStore {
         items.flush(conn, scope).await?;
         add_outcomes(conn, scope, &outcomes).await?;
         add_facts(conn, scope, &facts).await?;
-        tx.commit().await.map_err(database)
+        self.suppress(conn, scope, &suppressions).await?;
+        tx.commit().await
     }
 
     async fn suppress(
         &self,
-        conn: &mut SqliteConnection,
+        conn: &mut Conn,
         scope: &Scope,
-        (channel, address): (sync_core::Channel, &str),
-        suppression: Option<&Suppression>,
+        changes: &[(Channel, String, Option<Suppression>)],
     ) -> Result<()> {
         const PUT: &str = "insert into suppression (org, channel, key_id, hash, at_ms, state) values ($1, $2, $3, $4, $5, $6) \
             on conflict (org, channel, key_id, hash) do update set at_ms = excluded.at_ms, state = excluded.state \
             where excluded.at_ms > suppression.at_ms";
         const LIFT: &str = "delete from suppression where org = $1 and channel = $2 and key_id = $3 and hash = $4";
-        let hashes = Addresses::new(self.key(), &scope.organization)?.hashes(channel, address)?;
-        // A new suppression is kept under the newest key; one that is lifted goes under all.
-        let n_keys = if suppression.is_some() { 1 } else { hashes.len() };
-        for (key_id, hash) in hashes.into_iter().take(n_keys) {
-            let query = sqlx::query(if suppression.is_some() { PUT } else { LIFT })
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let hasher = Addresses::new(self.key(), &scope.organization)?;
+        let mut rows = Vec::with_capacity(changes.len());
+        for (channel, address, suppression) in changes {
+            let hashes = hasher.hashes(*channel, address)?;
+            // A new suppression is kept under the newest key; one that is lifted goes under all.
+            let n_keys = if suppression.is_some() { 1 } else { hashes.len() };
+            rows.extend(hashes.into_iter().take(n_keys).map(|hash| (channel.as_str(), hash, suppression)));
+        }
+        // The list is the organization's, and other integrations write to it too: in one order, none waits for one that waits
+        // for it. Changes of one address keep theirs.
+        rows.sort_by(|a, b| (a.0, &a.1).cmp(&(b.0, &b.1)));
+        for (channel, (key_id, hash), suppression) in rows {
+            let query = query(if suppression.is_some() { PUT } else { LIFT })
                 .bind(scope.organization.as_str())
-                .bind(channel.as_str())
+                .bind(channel)
                 .bind(key_id)
                 .bind(hash);
             let query = match suppression {
@@ -108,26 +113,20 @@ struct Items {
 }
 
 impl Items {
-    async fn put(&mut self, conn: &mut SqliteConnection, scope: &Scope, item: Item) -> Result<()> {
+    async fn put(&mut self, conn: &mut Conn, scope: &Scope, item: Item) -> Result<()> {
         self.touch(conn, scope, (item.resource.clone(), item.local.clone())).await?;
         self.put.push(item);
         Ok(())
     }
 
-    async fn drop(
-        &mut self,
-        conn: &mut SqliteConnection,
-        scope: &Scope,
-        resource: ResourceName,
-        local: LocalId,
-    ) -> Result<()> {
+    async fn drop(&mut self, conn: &mut Conn, scope: &Scope, resource: ResourceName, local: LocalId) -> Result<()> {
         let row = [resource.to_string(), local.to_string()];
         self.touch(conn, scope, (resource, local)).await?;
         self.dropped.push(row);
         Ok(())
     }
 
-    async fn touch(&mut self, conn: &mut SqliteConnection, scope: &Scope, key: (ResourceName, LocalId)) -> Result<()> {
+    async fn touch(&mut self, conn: &mut Conn, scope: &Scope, key: (ResourceName, LocalId)) -> Result<()> {
         if self.touched.contains(&key) {
             self.flush(conn, scope).await?;
         }
@@ -135,7 +134,7 @@ impl Items {
         Ok(())
     }
 
-    async fn flush(&mut self, conn: &mut SqliteConnection, scope: &Scope) -> Result<()> {
+    async fn flush(&mut self, conn: &mut Conn, scope: &Scope) -> Result<()> {
         const PUT: Insert = Insert {
             head: "insert into item (org, integration, resource, local_id, kind, code, outcome, natural_key, hash, run, \
                 since_ms, attempts, due_ms, needs_grant, question)",
@@ -169,17 +168,17 @@ impl Items {
         };
         PUT.rows(&mut *conn, &batch.put, bind).await?;
         if !batch.dropped.is_empty() {
-            let query = sqlx::query(DROP).bind(scope.organization.as_str()).bind(scope.integration.as_str());
-            query.bind(to_json(&batch.dropped)?).execute(conn).await.map_err(database)?;
+            let query = query(DROP).bind(scope.organization.as_str()).bind(scope.integration.as_str());
+            query.bind(Value::Pairs(batch.dropped)).execute(conn).await.map_err(database)?;
         }
         Ok(())
     }
 }
 
-async fn open_call(conn: &mut SqliteConnection, scope: &Scope, call: &CallRow) -> Result<()> {
+async fn open_call(conn: &mut Conn, scope: &Scope, call: &CallRow) -> Result<()> {
     const OPEN: &str = "insert into open_call (org, integration, call_key, opened_ms, body) values ($1, $2, $3, $4, $5) \
         on conflict (org, integration, call_key) do update set opened_ms = excluded.opened_ms, body = excluded.body";
-    let query = sqlx::query(OPEN)
+    let query = query(OPEN)
         .bind(scope.organization.as_str())
         .bind(scope.integration.as_str())
         .bind(call.key.as_str())
@@ -189,8 +188,8 @@ async fn open_call(conn: &mut SqliteConnection, scope: &Scope, call: &CallRow) -
     Ok(())
 }
 
-async fn close_call(conn: &mut SqliteConnection, scope: &Scope, key: &CallKey) -> Result<()> {
-    let query = sqlx::query("delete from open_call where org = $1 and integration = $2 and call_key = $3")
+async fn close_call(conn: &mut Conn, scope: &Scope, key: &CallKey) -> Result<()> {
+    let query = query("delete from open_call where org = $1 and integration = $2 and call_key = $3")
         .bind(scope.organization.as_str())
         .bind(scope.integration.as_str())
         .bind(key.as_str());
@@ -198,12 +197,12 @@ async fn close_call(conn: &mut SqliteConnection, scope: &Scope, key: &CallKey) -
     Ok(())
 }
 
-async fn move_cursor(conn: &mut SqliteConnection, scope: &Scope, stream: &str, cursor: Option<&StoredCursor>) -> Result<()> {
+async fn move_cursor(conn: &mut Conn, scope: &Scope, stream: &str, cursor: Option<&StoredCursor>) -> Result<()> {
     const PUT: &str = "insert into stream_cursor (org, integration, stream, position, filter, at_ms) \
         values ($1, $2, $3, $4, $5, $6) on conflict (org, integration, stream) \
         do update set position = excluded.position, filter = excluded.filter, at_ms = excluded.at_ms";
     const FORGET: &str = "delete from stream_cursor where org = $1 and integration = $2 and stream = $3";
-    let query = sqlx::query(if cursor.is_some() { PUT } else { FORGET })
+    let query = query(if cursor.is_some() { PUT } else { FORGET })
         .bind(scope.organization.as_str())
         .bind(scope.integration.as_str())
         .bind(stream);
@@ -216,10 +215,10 @@ async fn move_cursor(conn: &mut SqliteConnection, scope: &Scope, stream: &str, c
 }
 
 /// A question that was asked before keeps its time and its answer, which lie beside the body.
-async fn ask(conn: &mut SqliteConnection, scope: &Scope, question: &Question) -> Result<()> {
+async fn ask(conn: &mut Conn, scope: &Scope, question: &Question) -> Result<()> {
     const ASK: &str = "insert into question (org, integration, id, asked_ms, body, answer) values ($1, $2, $3, $4, $5, $6) \
         on conflict (org, integration, id) do update set body = excluded.body";
-    let query = sqlx::query(ASK)
+    let query = query(ASK)
         .bind(scope.organization.as_str())
         .bind(scope.integration.as_str())
         .bind(question.id.as_str())
@@ -230,10 +229,10 @@ async fn ask(conn: &mut SqliteConnection, scope: &Scope, question: &Question) ->
     Ok(())
 }
 
-async fn put_run(conn: &mut SqliteConnection, scope: &Scope, row: &RunRow) -> Result<()> {
+async fn put_run(conn: &mut Conn, scope: &Scope, row: &RunRow) -> Result<()> {
     const PUT: &str = "insert into run (org, integration, run, started_ms, body) values ($1, $2, $3, $4, $5) \
         on conflict (org, integration, run) do update set started_ms = excluded.started_ms, body = excluded.body";
-    let query = sqlx::query(PUT)
+    let query = query(PUT)
         .bind(scope.organization.as_str())
         .bind(scope.integration.as_str())
         .bind(row.id.as_str())
@@ -243,7 +242,7 @@ async fn put_run(conn: &mut SqliteConnection, scope: &Scope, row: &RunRow) -> Re
     Ok(())
 }
 
-async fn add_outcomes(conn: &mut SqliteConnection, scope: &Scope, outcomes: &[(RunId, OutcomeRow)]) -> Result<()> {
+async fn add_outcomes(conn: &mut Conn, scope: &Scope, outcomes: &[(RunId, OutcomeRow)]) -> Result<()> {
     const ADD: Insert =
         Insert { head: "insert into outcome (run_id, resource, local_id, remote_id, at_ms, body)", n_values: 6, tail: "" };
     let mut numbers: HashMap<&RunId, i64> = HashMap::new();
@@ -266,7 +265,7 @@ async fn add_outcomes(conn: &mut SqliteConnection, scope: &Scope, outcomes: &[(R
     Ok(())
 }
 
-async fn add_facts(conn: &mut SqliteConnection, scope: &Scope, facts: &[ConsentFact]) -> Result<()> {
+async fn add_facts(conn: &mut Conn, scope: &Scope, facts: &[ConsentFact]) -> Result<()> {
     const ADD: Insert = Insert {
         head: "insert into consent_fact (org, integration, fact, local_id, body)",
         n_values: 5,

@@ -1,0 +1,56 @@
+//! A row, read by place.
+
+use sync_core::Result;
+
+#[cfg(feature = "sqlite")]
+use crate::error::database;
+#[cfg(feature = "postgres")]
+use crate::{db::postgres::Cell, error::corrupt};
+
+pub(crate) enum Row {
+    #[cfg(feature = "sqlite")]
+    Sqlite(sqlx::sqlite::SqliteRow),
+    /// Decoded already: some texts are not stored as they are.
+    #[cfg(feature = "postgres")]
+    Postgres(Vec<Cell>),
+}
+
+macro_rules! cell {
+    ($self:ident, $i:ident, $($pattern:pat => $value:expr),+) => {
+        match $self {
+            #[cfg(feature = "sqlite")]
+            Self::Sqlite(row) => sqlx::Row::try_get(row, $i).map_err(database),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(cells) => match cells.get($i) {
+                $(Some($pattern) => Ok($value),)+
+                _ => Err(corrupt("row")),
+            },
+        }
+    };
+}
+
+impl Row {
+    pub(crate) fn text(&self, i: usize) -> Result<&str> {
+        cell!(self, i, Cell::Text(text) => text)
+    }
+
+    pub(crate) fn opt_text(&self, i: usize) -> Result<Option<&str>> {
+        cell!(self, i, Cell::Text(text) => Some(text), Cell::Null => None)
+    }
+
+    pub(crate) fn int(&self, i: usize) -> Result<i64> {
+        cell!(self, i, Cell::Int(number) => *number)
+    }
+
+    pub(crate) fn opt_int(&self, i: usize) -> Result<Option<i64>> {
+        cell!(self, i, Cell::Int(number) => Some(*number), Cell::Null => None)
+    }
+
+    pub(crate) fn bytes(&self, i: usize) -> Result<&[u8]> {
+        cell!(self, i, Cell::Bytes(bytes) => bytes)
+    }
+
+    pub(crate) fn opt_bytes(&self, i: usize) -> Result<Option<Vec<u8>>> {
+        cell!(self, i, Cell::Bytes(bytes) => Some(bytes.clone()), Cell::Null => None)
+    }
+}
