@@ -5,5 +5,5 @@ mod crash;
 mod faults;
 mod first_sync;
 mod flows;
-mod sqlite;
+mod stores;
 mod tenants;

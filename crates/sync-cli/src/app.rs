@@ -119,6 +119,20 @@ impl App {
         SqlStore::open(path, key).await
     }
 
+    /// Refuses a schema that has a store already: a demo would write into it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when there is one, or the server can't be reached.
+    pub(crate) async fn must_be_new(&self) -> Result<()> {
+        let Some(options) = self.config.database.postgres() else { return Ok(()) };
+        if options.has_store().await? {
+            return Err(Error::new(ErrorKind::Config, "there is a store in this schema of the database already")
+                .with_owner(Owner::EndUserData)
+                .with_remedy("Name a database without one: the demo fills it."));
+        }
+        Ok(())
+    }
+
     /// Connects to a server, and makes the schema as a file would be made.
     async fn connect(&self, server: &Database, make: Make) -> Result<SqlStore> {
         let options = server.postgres().ok_or_else(|| Error::new(ErrorKind::Internal, "this database is on no server"))?;

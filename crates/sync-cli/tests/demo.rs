@@ -6,6 +6,7 @@ mod support;
 
 use serde_json::json;
 use support::{World, account};
+use sync_testkit::PostgresServer;
 
 #[test]
 fn the_demo_tells_its_story_and_keeps_what_it_was_asked_to_keep() {
@@ -44,4 +45,26 @@ fn the_demo_tells_its_story_and_keeps_what_it_was_asked_to_keep() {
     runs.current_dir(&kept);
     assert_eq!(world.finish(runs).exits(0).json().as_array().unwrap().len(), 4);
     world.run(&["demo", "--keep", "kept"]).exits(2).says("not empty");
+}
+
+#[test]
+fn the_demo_tells_the_same_story_on_postgresql_and_the_ordinary_commands_go_on_from_there() {
+    let Some(server) = PostgresServer::shared() else { return };
+    let (world, url) = (World::new(account([])), server.url());
+    let told = world.run(&["demo", "--database", &url, "--json"]).exits(0).json();
+    assert_eq!((&told["success"], &told["customers"]["added"]), (&json!(true), &json!(10_000)));
+    let (before, after) = (&told["before"], &told["after"]);
+    assert_eq!((&before["unsubscribed"], &after["unsubscribed"]), (&json!(412), &json!(412)));
+    assert_eq!((&after["cleaned"], &after["mailsSent"], &after["automationsStarted"]), (&json!(63), &json!(0), &json!(0)));
+    assert_eq!(before["marketerTags"], after["marketerTags"]);
+    assert_eq!(told["againMessage"], "Everything is already synced!");
+    let calendar = &told["calendar"];
+    assert_eq!(calendar["firstSync"]["details"]["outcomes"]["created"], 445);
+    assert_eq!(calendar["nextDay"]["details"]["outcomes"]["question"], 3);
+    assert_eq!((&calendar["answered"]["success"], &calendar["againMessage"]), (&json!(true), &told["againMessage"]));
+
+    world.run(&["demo", "--database", &url]).exits(2).says("there is a store in this schema of the database already");
+    // The schema has another key than this folder's: nothing opens it, and nobody makes a new one.
+    let ran = world.run(&["runs", "mailchimp", "--database", &url]);
+    assert!(ran.code != 0 && !world.path("sync.key").exists(), "{ran:?}");
 }

@@ -13,6 +13,7 @@ use std::{
 use serde_json::{Value, json};
 use support::{AUDIENCE, Ran, World, account, customers, untagged};
 use sync_sandbox::SandboxOptions;
+use sync_testkit::PostgresServer;
 
 /// The findings with this code.
 fn findings(ran: &Ran, code: &str) -> Vec<Value> {
@@ -168,4 +169,37 @@ fn a_killed_run_leaves_a_lease_and_open_calls_that_are_found() {
     std::thread::sleep(Duration::from_millis(3_500));
     let ran = world.run(&["doctor", "--json", "--offline"]).exits(0);
     assert!(findings(&ran, "lease")[0]["message"].as_str().unwrap().contains("never ended"), "{ran:?}");
+}
+
+#[test]
+fn a_database_on_a_server_is_looked_at_and_one_that_is_gone_is_named_without_its_password() {
+    let Some(server) = PostgresServer::shared() else { return };
+    let (world, schema) = (World::new(account([])), server.schema());
+    let database = |url: &str| world.configure(&format!("database = {url:?}\nschema = {schema:?}"));
+    database(&server.url());
+    world.run(&["runs", "mailchimp"]).exits(2).says("there is no store in this schema");
+    world.import(&customers(2));
+    world.connect();
+    world.first_sync().exits(0);
+    assert_eq!(world.members("subscribed"), 2);
+    let ran = world.run(&["doctor", "--json", "--deep"]).exits(0);
+    for code in ["key", "database", "installation", "runs", "clock", "connection"] {
+        is(&ran, code, "fine");
+    }
+    assert!(findings(&ran, "database")[0]["message"].as_str().unwrap().contains(&schema), "{ran:?}");
+
+    // In another folder, with the same key: the same store, and no copy.
+    let beside = World::new(account([]));
+    beside.configure(&format!("database = {:?}\nschema = {schema:?}", server.url()));
+    beside.write("sync.key", std::fs::read(world.path("sync.key")).unwrap());
+    is(&beside.run(&["doctor", "--json", "--offline"]), "installation", "fine");
+
+    let mut gone = world.command(&["doctor", "--json", "--offline"]);
+    gone.env("SYNCCTL_DATABASE", "postgres://shop:pass-word@127.0.0.1:1/shop");
+    let ran = world.finish(gone);
+    is(&ran, "database", "error");
+    assert!(!format!("{ran:?}").contains("pass-word"));
+    database("postgres://shop:pass-word@127.0.0.1:1/shop");
+    let ran = world.run(&["doctor"]).exits(2).says("PGPASSWORD");
+    assert!(!format!("{ran:?}").contains("pass-word"));
 }

@@ -1,6 +1,6 @@
-//! Real processes over one SQLite file, all with a token that has just run out: one of them asks for a new one.
+//! Real processes over one database, all with a token that has just run out: one of them asks for a new one.
 
-#![cfg(feature = "sqlite")]
+#![cfg(any(feature = "sqlite", feature = "postgres"))]
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
 mod support;
@@ -32,6 +32,9 @@ const TASKS: usize = 16;
 
 /// Where a process of the race finds the store, and the server. Without it there is no race.
 const PLACE: &str = "SYNC_RACE_PLACE";
+
+/// The database that they share, where it is not a file in that place: its address, and the schema.
+const DATABASE: [&str; 2] = ["SYNC_RACE_DATABASE", "SYNC_RACE_SCHEMA"];
 
 /// How long an exchange takes: all processes find the token used up meanwhile.
 const EXCHANGE: Duration = Duration::from_millis(400);
@@ -99,9 +102,22 @@ fn scope() -> Scope {
     Scope::new(ORG, "ledger")
 }
 
-async fn open(place: &Path) -> SqlStore {
+/// An address, and a schema.
+type Database = [String; 2];
+
+async fn open(place: &Path, database: Option<&Database>) -> SqlStore {
     let key = StoreKey::from_file_or_create(place.join("sync.key")).unwrap();
-    SqlStore::open(place.join("sync.db"), key).await.unwrap()
+    match database {
+        #[cfg(feature = "postgres")]
+        Some([url, schema]) => {
+            let options = sync_dispatch::store::PostgresOptions::url(url.as_str()).schema(schema);
+            SqlStore::connect(options, key).await.unwrap()
+        }
+        #[cfg(feature = "sqlite")]
+        None => SqlStore::open(place.join("sync.db"), key).await.unwrap(),
+        #[cfg(not(all(feature = "sqlite", feature = "postgres")))]
+        _ => panic!("this build has no such store"),
+    }
 }
 
 /// A connection whose token runs out now.
@@ -137,8 +153,9 @@ async fn expired(store: &SqlStore) {
     store.swap(&scope(), None, Some(grant)).await.unwrap();
 }
 
-fn start(place: &Path, url: &str) -> Child {
+fn start(place: &Path, url: &str, database: Option<&Database>) -> Child {
     Command::new(std::env::current_exe().unwrap())
+        .envs(DATABASE.into_iter().zip(database.into_iter().flatten()))
         .args(["--exact", "a_process_of_the_race", "--nocapture"])
         .env(PLACE, place)
         .env("SYNC_RACE_URL", url)
@@ -157,14 +174,26 @@ fn wait_for(lines: &mut BufReader<impl std::io::Read>, text: &str) {
     }
 }
 
+#[cfg(feature = "sqlite")]
 #[tokio::test(flavor = "multi_thread")]
 async fn four_processes_with_sixteen_tasks_each_make_one_exchange() {
+    race(None).await;
+}
+
+#[cfg(feature = "postgres")]
+#[tokio::test(flavor = "multi_thread")]
+async fn four_processes_with_sixteen_tasks_each_make_one_exchange_on_postgresql() {
+    let Some(server) = sync_testkit::PostgresServer::shared() else { return };
+    race(Some([server.url(), server.schema()])).await;
+}
+
+async fn race(database: Option<Database>) {
     let place = tempfile::tempdir().unwrap();
     let server = Server::start();
-    let store = open(place.path()).await;
+    let store = open(place.path(), database.as_ref()).await;
     expired(&store).await;
 
-    let mut processes: Vec<Child> = (0..PROCESSES).map(|_| start(place.path(), &server.url)).collect();
+    let mut processes: Vec<Child> = (0..PROCESSES).map(|_| start(place.path(), &server.url, database.as_ref())).collect();
     let mut told: Vec<_> = processes.iter_mut().map(|process| BufReader::new(process.stdout.take().unwrap())).collect();
     told.iter_mut().for_each(|lines| wait_for(lines, "ready"));
     for process in &mut processes {
@@ -188,7 +217,9 @@ async fn a_process_of_the_race() {
         return;
     };
     let records = HostRecords::ReadOnly(Arc::new(Shop::default()));
-    let dispatcher = Dispatcher::builder(Arc::new(open(&place).await), records)
+    let database = DATABASE.map(|name| std::env::var(name).ok());
+    let database = if let [Some(url), Some(schema)] = database { Some([url, schema]) } else { None };
+    let dispatcher = Dispatcher::builder(Arc::new(open(&place, database.as_ref()).await), records)
         .without_consent_sink()
         .integration(REGISTRATION, serde_json::Value::Null)
         .base_url("ledger", "api", url.parse().unwrap())

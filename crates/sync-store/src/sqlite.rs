@@ -160,6 +160,14 @@ mod tests {
         }
     }
 
+    fn file(store: &SqlStore) -> &Sqlite {
+        match store.readers() {
+            Db::Sqlite(file) => file,
+            #[cfg(feature = "postgres")]
+            Db::Postgres(_) => panic!("this store is in a file"),
+        }
+    }
+
     async fn opened(directory: &tempfile::TempDir) -> SqlStore {
         SqlStore::open(directory.path().join("sync.db"), StoreKey::generate().unwrap()).await.unwrap()
     }
@@ -174,8 +182,7 @@ mod tests {
         let pages = |n_pages: &'static str| {
             let store = store.clone();
             async move {
-                let mut conn = store.inner.writer.acquire().await.unwrap();
-                sqlx::query(n_pages).execute(&mut *conn).await.unwrap();
+                sqlx::query(n_pages).execute(&file(&store).writer).await.unwrap();
             }
         };
         // The writer's own limit stands for the disk's.
@@ -200,10 +207,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let store = opened(&directory).await;
         let mut seen = 0;
-        for (sql, index) in super::links::HOT.into_iter().chain(super::seen::HOT) {
+        for (sql, index) in crate::store::hot() {
             let rows = sqlx::query(sqlx::AssertSqlSafe(format!("explain query plan {sql}")));
-            let rows = rows.fetch_all(store.readers()).await.unwrap();
-            let plan: Vec<String> = rows.iter().map(|row| row.get::<String, _>(3)).collect();
+            let rows = rows.fetch_all(&file(&store).readers).await.unwrap();
+            let plan: Vec<String> = rows.iter().map(|row| sqlx::Row::get::<String, _>(row, 3)).collect();
             assert!(plan.iter().any(|line| line.contains(index)), "{index} is not used: {plan:?}");
             assert!(!plan.iter().any(|line| line.starts_with("SCAN l") || line.starts_with("SCAN n")), "a scan: {plan:?}");
             seen += 1;

@@ -42,17 +42,29 @@ impl PostgresServer {
         format!("test {}", NEXT.fetch_add(1, Ordering::Relaxed))
     }
 
-    /// Starts a server of its own.
+    /// Starts a server of its own. It is fast: what it wrote may be lost with the machine, not with the server.
     ///
     /// # Panics
     /// As [`PostgresServer::shared`].
     pub fn start() -> Option<Self> {
+        Self::with("off")
+    }
+
+    /// Starts a server of its own that has each commit on disk before it counts.
+    ///
+    /// # Panics
+    /// As [`PostgresServer::shared`].
+    pub fn durable() -> Option<Self> {
+        Self::with("on")
+    }
+
+    fn with(fsync: &str) -> Option<Self> {
         let Some(programs) = programs() else {
             assert!(std::env::var("CI").is_err(), "PostgreSQL is not installed, and with CI=true it may not be missing");
             eprintln!("skipped: PostgreSQL is not installed (no `initdb` in PATH or below /usr/lib/postgresql)");
             return None;
         };
-        Some(Self::of(&programs))
+        Some(Self::of(&programs, fsync))
     }
 }
 
@@ -75,7 +87,7 @@ fn programs() -> Option<PathBuf> {
 
 #[cfg(not(unix))]
 impl PostgresServer {
-    fn of(_: &Path) -> Self {
+    fn of(_: &Path, _: &str) -> Self {
         panic!("a server for tests is started on Unix only")
     }
 }
@@ -102,11 +114,11 @@ mod unix {
     /// however that came. The server is stopped by its process id, and the directory goes. With texts compared by a
     /// language's rules where the server can, so that whoever relies on the order of bytes must say so.
     const KEEPER: &str = r#"
-        bin=$0 dir=$1
+        bin=$0 dir=$1 fsync=$2
         cd "$dir" || exit 1
         init() { "$bin/initdb" -D "$dir/data" -U postgres -A trust --no-sync -E UTF8 --locale=C "$@" >>"$dir/log" 2>&1; }
         init --locale-provider=icu --icu-locale=en || { rm -rf "$dir/data"; init; } || exit 1
-        "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c fsync=off -c full_page_writes=off \
+        "$bin/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= -c "fsync=$fsync" -c "full_page_writes=$fsync" \
             -c max_connections=120 -c shared_buffers=32MB >>"$dir/log" 2>&1 </dev/null &
         server=$!
         read -r _
@@ -116,14 +128,14 @@ mod unix {
     "#;
 
     impl PostgresServer {
-        pub(super) fn of(programs: &Path) -> Self {
+        pub(super) fn of(programs: &Path, fsync: &str) -> Self {
             static NEXT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
             // Short: the path of a socket has at most 107 bytes.
             let name = format!("sync-pg-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
             let directory = std::env::temp_dir().join(name);
             fs::DirBuilder::new().mode(0o700).create(&directory).expect("a directory for the server");
             let mut keeper = Command::new("sh");
-            keeper.args(["-c", KEEPER]).arg(programs).arg(&directory);
+            keeper.args(["-c", KEEPER]).arg(programs).arg(&directory).arg(fsync);
             keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
             // The server refuses to run as root.
             if fs::metadata(&directory).expect("the directory").uid() == 0 {

@@ -23,6 +23,7 @@ mod latency;
 mod machine;
 pub(crate) mod peer;
 mod planning;
+mod postgres;
 mod push;
 mod report;
 mod shop;
@@ -82,6 +83,7 @@ const CASES: &[Case] = &[
         run: push::run,
     },
     Case { name: "latency", about: "a first push to a slow provider, against a bare reqwest loop", run: latency::run },
+    Case { name: "postgres", about: "the same runs over PostgreSQL and over SQLite: the ratio", run: postgres::run },
     Case { name: "planning", about: "deciding alone, without any I/O", run: planning::run },
     Case {
         name: "calendar-push",

@@ -132,7 +132,7 @@ fn changed(shop: &Shop, double: &Double, contacts: Contacts) -> Result<Vec<Figur
 }
 
 /// A figure of a run that did something else than it should means nothing.
-fn expect(result: &Value, name: &str, value: usize) -> Result<()> {
+pub(super) fn expect(result: &Value, name: &str, value: usize) -> Result<()> {
     if result["success"] == true && result[name].as_u64() == Some(value as u64) {
         return Ok(());
     }

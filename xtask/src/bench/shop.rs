@@ -165,13 +165,19 @@ impl Drop for Shop {
 impl Shop {
     /// A shop with these contacts, connected to the double; quotas are off.
     pub(super) fn open(name: &str, contacts: Contacts, double: &Double) -> Result<Self> {
+        Self::on(name, "bench.db", contacts, double)
+    }
+
+    /// The same over this database.
+    pub(super) fn on(name: &str, database: &str, contacts: Contacts, double: &Double) -> Result<Self> {
         let folder = cargo::root().join("target").join("bench").join(name);
         let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
         if folder.exists() {
             fs::remove_dir_all(&folder).map_err(failed)?;
         }
         fs::create_dir_all(&folder).map_err(failed)?;
-        let config = "database = \"bench.db\"\nkey_file = \"bench.key\"\norganization = \"shop\"\nlimits = \"off\"\n";
+        let config =
+            format!("database = {database:?}\nkey_file = \"bench.key\"\norganization = \"shop\"\nlimits = \"off\"\n");
         fs::write(folder.join("syncctl.toml"), config).map_err(failed)?;
         let shop = Self { folder, url: double.url().to_owned() };
         shop.import(contacts)?;

@@ -57,7 +57,7 @@ struct Document {
 }
 
 /// Shows it.
-pub(super) async fn run(args: &DemoArgs, out: Output) -> Result<Exit> {
+pub(super) async fn run(args: &DemoArgs, database: Option<String>, out: Output) -> Result<Exit> {
     let folder = Folder::open(args.keep.as_deref())?;
     let shop = Shop::open()?;
     let listener = listen(0).await?;
@@ -73,9 +73,10 @@ pub(super) async fn run(args: &DemoArgs, out: Output) -> Result<Exit> {
     let serving = tokio::spawn(serve(sandbox.clone(), listener, until(stopped.clone())));
     let serving_calendar = tokio::spawn(serve(calendar.clone(), calendar_listener, until(stopped)));
     folder.write(&shop, &Address::of(port), calendar_port)?;
-    let flags = Flags { config: Some(folder.config()), ..Flags::default() };
+    let flags = Flags { config: Some(folder.config()), database, ..Flags::default() };
     // The environment is the user's own set-up, which a demo has no business with.
     let app = App { config: Config::load(flags, &|_| None, &known_providers())?, out };
+    app.must_be_new().await?;
     let (boat, day) = shop.yard(captain::today());
     let bench = app.open_as(Make::Yes, None, |records| Arc::new(ShopRecords::new(records, boat, day))).await?;
     let demo = Demo { app: &app, bench: &bench, shop: &shop, sandbox: &sandbox, calendar: &calendar, folder: &folder };

@@ -53,7 +53,7 @@ pub(crate) async fn run(cli: Cli) -> Exit {
 async fn dispatch(cli: Cli, out: Output) -> Result<Exit> {
     // These two need neither configuration nor database.
     match &cli.command {
-        Command::Demo(args) => return demo::run(args, out).await,
+        Command::Demo(args) => return demo::run(args, cli.global.database.clone(), out).await,
         Command::Sandbox(args) => return sandbox::run(args, out).await,
         _ => {}
     }

@@ -1,12 +1,12 @@
-//! The same over a database file, which outlives the process.
+//! The same over a database, which outlives the process.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
 use serde_json::json;
 use sync_core::{EffectGrants, Value};
 use sync_engine::Store;
-use sync_store::{SqlStore, StoreKey};
-use sync_testkit::{Fault, FaultRule, On, SimClock, sim::Rig};
+use sync_store::{PostgresOptions, SqlStore, StoreKey};
+use sync_testkit::{Fault, FaultRule, On, PostgresServer, SimClock, sim::Rig};
 use sync_tests::{AUDIENCE, KEY, Laws, ORG, Town, customer, member};
 
 /// A key as `syncctl` makes one, fixed so that a store can be opened again.
@@ -14,8 +14,12 @@ fn key(dir: &Path) -> StoreKey {
     StoreKey::from_file_or_create(dir.join("key")).unwrap()
 }
 
-async fn open(dir: &Path) -> Arc<SqlStore> {
-    Arc::new(SqlStore::open(dir.join("sync.db"), key(dir)).await.unwrap())
+/// A file in this directory, or a server's schema.
+async fn open(dir: &Path, server: Option<&PostgresOptions>) -> Arc<SqlStore> {
+    Arc::new(match server {
+        None => SqlStore::open(dir.join("sync.db"), key(dir)).await.unwrap(),
+        Some(options) => SqlStore::connect(options.clone(), key(dir)).await.unwrap(),
+    })
 }
 
 /// The town over this store, as another process finds it.
@@ -33,7 +37,24 @@ fn reopened(town: &Town, store: Arc<dyn Store>) -> Town {
 #[tokio::test]
 async fn a_database_file_remembers_across_processes_and_lost_replies() {
     let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path()).await;
+    remembers(dir.path(), None).await;
+
+    // Nothing of it can be read without the key, and nothing of the notes is in it.
+    let file = std::fs::read(dir.path().join("sync.db")).unwrap();
+    let holds = |text: &str| file.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(!holds(KEY) && !holds(sync_tests::CANARY));
+    assert!(holds("ada@example.com"), "the look into the file sees what is there");
+}
+
+#[tokio::test]
+async fn a_postgresql_schema_remembers_across_processes_and_lost_replies() {
+    let Some(server) = PostgresServer::shared() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    remembers(dir.path(), Some(&PostgresOptions::url(server.url()).schema(server.schema()))).await;
+}
+
+async fn remembers(dir: &Path, server: Option<&PostgresOptions>) {
+    let store = open(dir, server).await;
     let account = Town::seed([member("ben", "unsubscribed"), member("zoe", "subscribed")]);
     let town = Town::with(account, 501, SimClock::skipping(), store.clone(), |transport| transport);
     for (n, name) in ["ada", "ben", "carl", "dan", "eve"].into_iter().enumerate() {
@@ -47,7 +68,7 @@ async fn a_database_file_remembers_across_processes_and_lost_replies() {
     assert_eq!(town.statuses(AUDIENCE).len(), 6, "it was carried out");
     store.close().await;
 
-    let store = open(dir.path()).await;
+    let store = open(dir, server).await;
     let town = reopened(&town, store.clone());
     for _ in 0..4 {
         town.clock.advance(Duration::from_secs(10 * 60));
@@ -66,10 +87,4 @@ async fn a_database_file_remembers_across_processes_and_lost_replies() {
     assert_eq!(town.member("dan")["status"], "archived");
     assert_eq!(laws.broken(&town).await, [""; 0]);
     store.close().await;
-
-    // Nothing of it can be read without the key, and nothing of the notes is in it.
-    let file = std::fs::read(dir.path().join("sync.db")).unwrap();
-    let holds = |text: &str| file.windows(text.len()).any(|window| window == text.as_bytes());
-    assert!(!holds(KEY) && !holds(sync_tests::CANARY));
-    assert!(holds("ada@example.com"), "the look into the file sees what is there");
 }
