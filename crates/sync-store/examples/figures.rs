@@ -267,6 +267,6 @@ async fn main() {
     let query = store.link_counts(&scope, &AccountId::from_static("8d3a3db4d9")).await.unwrap();
     watch.line("link counts", query.len());
     store.close().await;
-    let size = std::fs::metadata(store.path()).unwrap().len();
+    let size = std::fs::metadata(store.name()).unwrap().len();
     println!("database: {} bytes a contact", size / N_CONTACTS as u64);
 }

@@ -1,5 +1,7 @@
 //! A row, read by place.
 
+use std::borrow::Cow;
+
 use sync_core::Result;
 
 #[cfg(feature = "sqlite")]
@@ -36,6 +38,15 @@ impl Row {
 
     pub(crate) fn opt_text(&self, i: usize) -> Result<Option<&str>> {
         cell!(self, i, Cell::Text(text) => Some(text), Cell::Null => None)
+    }
+
+    /// Rows that were packed into one text, as JSON.
+    pub(crate) fn packed(&self, i: usize) -> Result<Option<Cow<'_, str>>> {
+        Ok(self.opt_text(i)?.map(|text| match text.contains('\0') {
+            // Not as PostgreSQL made it, which can't hold the character, but as JSON spells it.
+            true => Cow::Owned(text.replace('\0', "\\u0000")),
+            false => Cow::Borrowed(text),
+        }))
     }
 
     pub(crate) fn int(&self, i: usize) -> Result<i64> {

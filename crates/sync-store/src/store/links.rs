@@ -154,7 +154,7 @@ fn links(row: &Row) -> Result<Vec<Link>> {
             base: (!base.is_empty()).then(|| from_json("base", base)).transpose()?,
         })
     };
-    unpack_rows(row.opt_text(0)?).map(link).collect()
+    unpack_rows(row.packed(0)?.as_deref()).map(link).collect()
 }
 
 pub(super) fn of_resource<'a>(sql: &'static str, scope: &Scope, account: &AccountId, resource: &ResourceName) -> Query {
@@ -233,7 +233,7 @@ impl SqlStore {
                 hash: hash(text.as_deref())?,
             })
         };
-        let mut heads = row.opt_text(0)?.into_iter().flat_map(str::lines).map(head).collect::<Result<Vec<_>>>()?;
+        let mut heads = row.packed(0)?.as_deref().into_iter().flat_map(str::lines).map(head).collect::<Result<Vec<_>>>()?;
         // An aggregate promises no order.
         heads.sort_by(|a, b| a.local.cmp(&b.local));
         Ok(heads)

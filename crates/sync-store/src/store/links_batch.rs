@@ -151,7 +151,7 @@ async fn find(conn: &mut Conn, set: i64, role: &Role, locals: &[&LocalId]) -> Re
         let (place, id, number, remote_hash, key_hash): Found = from_json("link", line)?;
         Ok((place, Stored { id, state: state(number)?, remote_hash, key_hash }))
     };
-    row.opt_text(0)?.into_iter().flat_map(str::lines).map(stored).collect()
+    row.packed(0)?.as_deref().into_iter().flat_map(str::lines).map(stored).collect()
 }
 
 const INSERT: Insert = Insert {

@@ -59,7 +59,7 @@ pub(super) async fn operations(conn: &mut Conn, run: i64, seqs: &[u64]) -> Resul
     let query = query(OPERATIONS).bind(plan_id(run, 0)).bind(ints(seqs.iter().copied()));
     let row = query.fetch_one(conn).await.map_err(database)?;
     let mut operations = HashMap::with_capacity(seqs.len());
-    for (head, operation) in unpack_rows(row.opt_text(0)?) {
+    for (head, operation) in unpack_rows(row.packed(0)?.as_deref()) {
         let (id, digest, key, hash, own): Head = from_json("operation", head)?;
         let seq = plan_seq(run, id)?;
         let hash = hash.as_deref().map(str::parse::<Hash>).transpose().map_err(|_| corrupt("hash"))?;
