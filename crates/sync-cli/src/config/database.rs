@@ -18,7 +18,7 @@ pub(crate) enum Database {
 
 /// Where a database's name was found, which decides whether a password may stand in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum From<'a> {
+pub(super) enum Said<'a> {
     /// The command line, which others on the machine can read.
     Flag,
     /// The environment, or a file that holds the address and nothing else.
@@ -28,16 +28,16 @@ pub(super) enum From<'a> {
 }
 
 impl Database {
-    pub(super) fn parse(text: &str, from: From<'_>, schema: Option<&str>) -> Result<Self> {
+    pub(super) fn parse(text: &str, from: Said<'_>, schema: Option<&str>) -> Result<Self> {
         let text = text.trim();
         if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
             return Ok(Self::File(text.into()));
         }
         let has_password = |url: &Url| url.password().is_some() || url.query_pairs().any(|(name, _)| name == "password");
         // What can't be read as a URL is the store's to refuse, without a word of it.
-        if from != From::Secret && Url::parse(text).is_ok_and(|url| has_password(&url)) {
+        if from != Said::Secret && Url::parse(text).is_ok_and(|url| has_password(&url)) {
             let place = match from {
-                From::File(path) => path.display().to_string(),
+                Said::File(path) => path.display().to_string(),
                 _ => "the command line".to_owned(),
             };
             return Err(Error::new(ErrorKind::Config, format!("{place}: the database's address holds a password"))
@@ -67,19 +67,19 @@ mod tests {
     #[test]
     fn a_password_stands_in_no_file_that_is_shown_around_and_on_no_command_line() {
         let url = "postgres://shop:hush@db.example.com/shop";
-        for from in [From::Flag, From::File(Path::new("syncctl.toml"))] {
+        for from in [Said::Flag, Said::File(Path::new("syncctl.toml"))] {
             for url in [url, "postgresql://db.example.com/shop?user=shop&password=hush"] {
                 let error = Database::parse(url, from, None).unwrap_err();
                 assert!(error.remedy().unwrap().contains("PGPASSWORD") && !format!("{error:?}").contains("hush"), "{error}");
             }
         }
-        let database = Database::parse(url, From::Secret, Some("mine")).unwrap();
+        let database = Database::parse(url, Said::Secret, Some("mine")).unwrap();
         assert!(!format!("{database:?} {:?}", database.postgres()).contains("hush"));
         assert!(matches!(database, Database::Postgres { schema: Some(schema), .. } if schema == "mine"));
-        let plain = Database::parse("postgres://shop@db.example.com/shop", From::Flag, None).unwrap();
+        let plain = Database::parse("postgres://shop@db.example.com/shop", Said::Flag, None).unwrap();
         assert!(matches!(plain, Database::Postgres { .. }));
         assert!(
-            matches!(Database::parse("shop.db", From::Flag, None).unwrap(), Database::File(path) if path == Path::new("shop.db"))
+            matches!(Database::parse("shop.db", Said::Flag, None).unwrap(), Database::File(path) if path == Path::new("shop.db"))
         );
     }
 }

@@ -19,7 +19,7 @@ use sync_dispatch::{
 use url::Url;
 
 pub(crate) use database::Database;
-use database::From;
+use database::Said;
 use file::{EngineFile, File, LimitsFile, ProviderFile};
 
 /// The name of the file that is read from the working directory when none is named.
@@ -138,16 +138,16 @@ impl Config {
         let schema = env("SYNCCTL_SCHEMA").or(file.schema);
         let schema = schema.as_deref();
         let database = match (flags.database, env("SYNCCTL_DATABASE"), file.database_file, file.database) {
-            (Some(text), ..) => Database::parse(&text, From::Flag, schema)?,
-            (None, Some(text), ..) => Database::parse(&text, From::Secret, schema)?,
+            (Some(text), ..) => Database::parse(&text, Said::Flag, schema)?,
+            (None, Some(text), ..) => Database::parse(&text, Said::Secret, schema)?,
             (None, None, Some(name), _) => {
                 let text = std::fs::read_to_string(beside.join(&name)).map_err(|error| {
                     Error::new(ErrorKind::Config, format!("{}: database_file can't be read: {error}", path.display()))
                         .with_remedy("Put the database's address, and nothing else, into this file.")
                 })?;
-                Database::parse(&text, From::Secret, schema)?
+                Database::parse(&text, Said::Secret, schema)?
             }
-            (None, None, None, Some(text)) => match Database::parse(&text, From::File(&path), schema)? {
+            (None, None, None, Some(text)) => match Database::parse(&text, Said::File(&path), schema)? {
                 Database::File(database) => Database::File(beside.join(database)),
                 server => server,
             },

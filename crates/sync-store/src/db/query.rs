@@ -60,15 +60,13 @@ impl Query {
     }
 
     /// Runs it; returns how many rows it wrote.
-    pub(crate) fn execute<'c>(self, on: &'c mut Conn) -> impl Future<Output = Answer<u64>> + Send {
-        async move {
-            match on {
-                #[cfg(feature = "sqlite")]
-                Conn::Sqlite(held) => super::sqlite::execute(held.conn(), self.sql, self.values).await,
-                #[cfg(feature = "postgres")]
-                Conn::Postgres(held, words) => {
-                    super::postgres::execute(held.conn(), words.statement(self.sql, self.locks), self.values).await
-                }
+    pub(crate) async fn execute(self, on: &mut Conn) -> Answer<u64> {
+        match on {
+            #[cfg(feature = "sqlite")]
+            Conn::Sqlite(held) => super::sqlite::execute(held.conn(), self.sql, self.values).await,
+            #[cfg(feature = "postgres")]
+            Conn::Postgres(held, words) => {
+                super::postgres::execute(held.conn(), words.statement(self.sql, self.locks), self.values).await
             }
         }
     }
