@@ -21,7 +21,7 @@ impl ConsentSink for EmbeddedRecords {
         let mut writer = Writer::begin(&mut tx, organization, &self.consenting).await?;
         for fact in facts {
             let keep = query(KEEP).bind(organization.as_str()).bind(fact.id.as_str()).bind(to_json(fact)?);
-            let is_new = keep.execute(&mut *tx).await.map_err(database)? == 1;
+            let is_new = keep.execute(&mut tx).await.map_err(database)? == 1;
             let Some(id) = fact.record.as_ref().filter(|_| is_new) else { continue };
             let stored = writer.stored(&mut tx, &[id.as_str()]).await?.remove(id).filter(|stored| !stored.deleted);
             let Some(stored) = stored else { continue };

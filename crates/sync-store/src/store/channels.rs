@@ -57,7 +57,7 @@ impl PushChannels for SqlStore {
         let mut tx = self.begin().await?;
         let delete = query("delete from push_channel where integration = $1 and id = $2 and org = $3");
         let delete = delete.bind(scope.integration.as_str()).bind(id).bind(scope.organization.as_str());
-        delete.execute(&mut *tx).await.map_err(database)?;
+        delete.execute(&mut tx).await.map_err(database)?;
         tx.commit().await
     }
 
@@ -70,7 +70,7 @@ impl PushChannels for SqlStore {
             .bind(scope.integration.as_str())
             .bind(feed)
             .bind(at.as_millisecond());
-        mark.execute(&mut *tx).await.map_err(database)?;
+        mark.execute(&mut tx).await.map_err(database)?;
         tx.commit().await
     }
 
@@ -103,7 +103,7 @@ impl PushChannels for SqlStore {
             .bind(read.scope.integration.as_str())
             .bind(read.feed.as_str())
             .bind(to_int(read.marks));
-        clear.execute(&mut *tx).await.map_err(database)?;
+        clear.execute(&mut tx).await.map_err(database)?;
         tx.commit().await
     }
 }

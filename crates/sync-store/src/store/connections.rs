@@ -46,7 +46,7 @@ impl SqlStore {
             .bind(row.scope.integration.as_str())
             .bind(to_int(revision))
             .bind(to_json(row)?);
-        let n_rows = query.execute(&mut *tx).await.map_err(database)?;
+        let n_rows = query.execute(&mut tx).await.map_err(database)?;
         tx.commit().await?;
         Ok(n_rows == 1)
     }

@@ -51,7 +51,7 @@ impl Grants for SqlStore {
             None => {
                 let delete = query("delete from credential where org = $1 and integration = $2");
                 let delete = delete.bind(scope.organization.as_str()).bind(scope.integration.as_str());
-                delete.execute(&mut *tx).await.map_err(database)?;
+                delete.execute(&mut tx).await.map_err(database)?;
             }
         }
         tx.commit().await?;
@@ -182,7 +182,7 @@ impl Counters for SqlStore {
             on conflict (name, window_ms) do update set used = excluded.used where excluded.used > counter.used";
         let mut tx = self.begin().await?;
         let query = query(CORRECT).bind(key.0.as_str()).bind(window.as_millisecond()).bind(used);
-        query.execute(&mut *tx).await.map_err(database)?;
+        query.execute(&mut tx).await.map_err(database)?;
         tx.commit().await
     }
 }

@@ -134,7 +134,7 @@ impl SqlStore {
             .bind(scope.integration.as_str())
             .bind(now.as_millisecond())
             .bind(ids.map(list));
-        let n_items = query.execute(&mut *tx).await.map_err(database)?;
+        let n_items = query.execute(&mut tx).await.map_err(database)?;
         tx.commit().await?;
         Ok(n_items)
     }

@@ -57,7 +57,7 @@ impl SqlStore {
     pub(super) async fn release_lease(&self, lease: &Lease) -> Result<()> {
         const RELEASE: &str = "update run_lease set expires_ms = 0 where org = $1 and integration = $2 and epoch = $3";
         let mut tx = self.begin().await?;
-        keyed(RELEASE, lease).execute(&mut *tx).await.map_err(database)?;
+        keyed(RELEASE, lease).execute(&mut tx).await.map_err(database)?;
         tx.commit().await
     }
 

@@ -157,7 +157,7 @@ fn links(row: &Row) -> Result<Vec<Link>> {
     unpack_rows(row.packed(0)?.as_deref()).map(link).collect()
 }
 
-pub(super) fn of_resource<'a>(sql: &'static str, scope: &Scope, account: &AccountId, resource: &ResourceName) -> Query {
+pub(super) fn of_resource(sql: &'static str, scope: &Scope, account: &AccountId, resource: &ResourceName) -> Query {
     query(sql)
         .bind(scope.organization.to_string())
         .bind(scope.integration.to_string())

@@ -31,7 +31,7 @@ pub(super) fn state(number: u8) -> Result<PartState> {
 }
 
 /// A run: the first three parameters.
-pub(super) fn of_run<'a>(sql: &'static str, scope: &Scope, run: &RunId) -> Query {
+pub(super) fn of_run(sql: &'static str, scope: &Scope, run: &RunId) -> Query {
     query(sql).bind(scope.organization.to_string()).bind(scope.integration.to_string()).bind(run.to_string())
 }
 

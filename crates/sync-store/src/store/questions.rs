@@ -87,8 +87,8 @@ impl SqlStore {
                 .with_context("question", id)
                 .with_remedy(format!("Choose one of: {offered}.")));
         }
-        bound(ANSWER).bind(to_json(answer)?).execute(&mut *tx).await.map_err(database)?;
-        bound(DUE).bind(answer.at.as_millisecond()).execute(&mut *tx).await.map_err(database)?;
+        bound(ANSWER).bind(to_json(answer)?).execute(&mut tx).await.map_err(database)?;
+        bound(DUE).bind(answer.at.as_millisecond()).execute(&mut tx).await.map_err(database)?;
         tx.commit().await
     }
 
@@ -137,7 +137,7 @@ impl SqlStore {
         let mut tx = self.begin().await?;
         lock_scope(&mut tx, scope).await?;
         let query = query(TAKE).bind(scope.organization.as_str()).bind(scope.integration.as_str());
-        query.bind(list(ids)).execute(&mut *tx).await.map_err(database)?;
+        query.bind(list(ids)).execute(&mut tx).await.map_err(database)?;
         tx.commit().await
     }
 }

@@ -116,12 +116,12 @@ impl SqlStore {
         ];
         let mut tx = self.begin_leased(lease).await?;
         for sql in std::iter::once(SEEN).chain(PLAN.into_iter().filter(|_| plan)) {
-            of_run(sql, &lease.scope, run).execute(&mut *tx).await.map_err(database)?;
+            of_run(sql, &lease.scope, run).execute(&mut tx).await.map_err(database)?;
         }
         if plan && let Some(run) = run_number(&mut tx, &lease.scope, run).await? {
             for sql in NUMBERED {
                 let query = query(sql).bind(plan_id(run, 0)).bind(plan_id(run, MAX_SEQ));
-                query.execute(&mut *tx).await.map_err(database)?;
+                query.execute(&mut tx).await.map_err(database)?;
             }
         }
         tx.commit().await

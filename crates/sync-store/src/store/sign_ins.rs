@@ -30,7 +30,7 @@ impl SignIns for SqlStore {
             None => {
                 let delete = query("delete from oauth_client where org = $1 and integration = $2");
                 let delete = delete.bind(scope.organization.as_str()).bind(scope.integration.as_str());
-                delete.execute(&mut *tx).await.map_err(database)?;
+                delete.execute(&mut tx).await.map_err(database)?;
             }
         }
         tx.commit().await
@@ -44,7 +44,7 @@ impl SignIns for SqlStore {
         let body = Sealer::new(self.key(), &pending.scope).seal(&body_of(&pending.id), pending.body.expose_secret())?;
         let mut tx = self.begin().await?;
         let forget = query("delete from pending_sign_in where expires_ms < $1").bind(forget_before.as_millisecond());
-        forget.execute(&mut *tx).await.map_err(database)?;
+        forget.execute(&mut tx).await.map_err(database)?;
         let put = query(PUT)
             .bind(pending.id.as_str())
             .bind(pending.scope.organization.as_str())
@@ -53,7 +53,7 @@ impl SignIns for SqlStore {
             .bind(body)
             .bind(pending.expires_at.as_millisecond())
             .bind(pending.is_used);
-        put.execute(&mut *tx).await.map_err(database)?;
+        put.execute(&mut tx).await.map_err(database)?;
         tx.commit().await
     }
 
@@ -76,7 +76,7 @@ impl SignIns for SqlStore {
         const USE: &str = "update pending_sign_in set used = 1 where id = $1 and org = $2 and integration = $3 and used = 0";
         let mut tx = self.begin().await?;
         let query = query(USE).bind(id).bind(scope.organization.as_str()).bind(scope.integration.as_str());
-        let n_rows = query.execute(&mut *tx).await.map_err(database)?;
+        let n_rows = query.execute(&mut tx).await.map_err(database)?;
         tx.commit().await?;
         Ok(n_rows == 1)
     }

@@ -113,15 +113,15 @@ impl SqlStore {
         let rows = record.query(REMOTES).fetch_all(&mut *tx).await.map_err(database)?;
         let remotes = rows.iter().map(|row| Ok(row.text(0)?.to_owned())).collect::<Result<Vec<_>>>()?;
         let erased = Erased {
-            bases: record.query(BASES).execute(&mut *tx).await.map_err(database)?,
+            bases: record.query(BASES).execute(&mut tx).await.map_err(database)?,
             operations: record.operations(&mut tx).await?,
             outcomes: record.outcomes(&mut tx, &remotes).await?,
             questions: record.questions(&mut tx).await?,
         };
-        record.query(BODIES).execute(&mut *tx).await.map_err(database)?;
-        record.query(KEYS).execute(&mut *tx).await.map_err(database)?;
-        record.query(SEEN).bind(list(&remotes)).execute(&mut *tx).await.map_err(database)?;
-        record.query(FACTS).execute(&mut *tx).await.map_err(database)?;
+        record.query(BODIES).execute(&mut tx).await.map_err(database)?;
+        record.query(KEYS).execute(&mut tx).await.map_err(database)?;
+        record.query(SEEN).bind(list(&remotes)).execute(&mut tx).await.map_err(database)?;
+        record.query(FACTS).execute(&mut tx).await.map_err(database)?;
         record.item(&mut tx).await?;
         tx.commit().await?;
         Ok(erased)
@@ -131,7 +131,7 @@ impl SqlStore {
         const CLAIM: &str = "insert into digest_claim (org, day) values ($1, $2) on conflict (org, day) do nothing";
         let mut tx = self.begin().await?;
         let query = query(CLAIM).bind(organization.as_str()).bind(day);
-        let n_rows = query.execute(&mut *tx).await.map_err(database)?;
+        let n_rows = query.execute(&mut tx).await.map_err(database)?;
         tx.commit().await?;
         Ok(n_rows == 1)
     }
@@ -139,7 +139,7 @@ impl SqlStore {
 
 async fn delete(conn: &mut Conn, sql: &'static str, before_ms: i64, limit: i64) -> Result<u64> {
     let query = query(sql).bind(before_ms).bind(limit);
-    Ok(query.execute(conn).await.map_err(database)?)
+    query.execute(conn).await.map_err(database)
 }
 
 /// Operations go first, the rest of a plan and its scratch when it has none left. An operation with a part that is sent has
@@ -194,7 +194,7 @@ struct Forgotten<'a> {
 
 impl Forgotten<'_> {
     /// A statement about it: its first four parameters.
-    fn query<'q>(&self, sql: &'static str) -> Query {
+    fn query(&self, sql: &'static str) -> Query {
         query(sql)
             .bind(self.scope.organization.to_string())
             .bind(self.scope.integration.to_string())
