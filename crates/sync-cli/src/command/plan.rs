@@ -166,16 +166,23 @@ fn tell(out: Output, head: &PlanHead) {
     }
     let counted: Vec<_> = head.limits.iter().filter(|limit| limit.left.is_some()).collect();
     for limit in &counted {
+        let (needs, left) = (limit.needs.unwrap_or_default(), limit.left.unwrap_or_default());
+        let more = needs.saturating_sub(left).div_ceil(limit.limit.max(1));
         out.say(format!(
-            "  needs {} of {} that are left of {} a {}{}",
-            thousands(limit.needs.unwrap_or_default()),
-            thousands(limit.left.unwrap_or_default()),
+            "  needs {} of {} that are left of {} a {}{}{}",
+            thousands(needs),
+            thousands(left),
             thousands(limit.limit),
             limit.per,
             if limit.budget.is_empty() { String::new() } else { format!(" for {}", limit.budget) },
+            if more > 0 {
+                format!(": {} more at least", count(more, &limit.per, &format!("{}s", limit.per)))
+            } else {
+                String::new()
+            },
         ));
     }
     if counted.is_empty() && !head.cost.is_empty() {
-        out.say("  how much is left of the provider's quota is not known: it tells of none that runs out");
+        out.say("  the provider has no quota that runs out");
     }
 }

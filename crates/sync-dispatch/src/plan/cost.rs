@@ -36,7 +36,8 @@ pub struct PlanLimit {
     pub limit: u64,
     /// How much of it the plan needs; `None` for a limit of calls under way.
     pub needs: Option<u64>,
-    /// How much is left now; `None` where that is not known, since it renews by itself.
+    /// How much is left now: of a day as all processes counted it, of a minute or second as this one did and as the
+    /// provider told. `None` for a limit of calls under way, and where nobody knows.
     pub left: Option<u64>,
     /// Until when that counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -184,6 +184,14 @@ impl Book {
         self.gauges.entry(need.key.clone()).or_insert_with(need.make).correct(used, now);
     }
 
+    /// How much of a limit is taken.
+    pub(crate) fn used(&mut self, key: &GaugeKey, now: Timestamp) -> u32 {
+        self.gauges.get_mut(key).map_or(0, |gauge| {
+            gauge.expire(now);
+            gauge.used()
+        })
+    }
+
     /// The provider told to come back then.
     pub(crate) fn pause(&mut self, key: PauseKey, until: Timestamp) {
         let at = self.pauses.entry(key).or_insert(until);

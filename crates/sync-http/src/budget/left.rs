@@ -3,10 +3,10 @@
 use jiff::Timestamp;
 use sync_core::{AccountId, Descriptor, QuotaScope, Result, Scope, Span};
 
-use super::{Ledger, Payer, day};
-use crate::{Client, oauth::client_id};
+use super::{Ledger, MINUTE, Payer, SECOND, day};
+use crate::{Client, oauth::client_id, time::later};
 
-/// A limit, and what this day has left of it where that is counted.
+/// A limit, and what is left of it now where that is counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct QuotaLeft {
@@ -18,8 +18,8 @@ pub struct QuotaLeft {
     pub span: Span,
     /// How much there is: cost units per span, or calls at once.
     pub limit: u32,
-    /// What is left of it, and until when that counts. `None` for a limit that renews by itself within a minute: it makes
-    /// a plan slower, and stops none.
+    /// What is left of it, and until when that counts: by day as the store counts it for all processes, by minute and
+    /// second as this process did and the provider's answers told. `None` for a limit of calls at once.
     pub left: Option<(u32, Timestamp)>,
 }
 
@@ -50,15 +50,21 @@ impl Ledger {
         if self.off {
             return Ok(all);
         }
-        for (quota, limit) in &self.quotas {
+        for (idx, (quota, limit)) in self.quotas.iter().enumerate() {
             let Some(limit) = *limit else { continue };
-            let mut left = None;
-            if quota.span == Span::Day {
-                let payer = Payer { scope, app, account, budget: quota.budget, cost: 0 };
-                let (start, end) = day(self.clock.now());
-                let (used, _) = self.counters.take(&self.counter(quota, &payer), start, 0, u32::MAX).await?;
-                left = Some((limit.saturating_sub(used), end));
-            }
+            let payer = Payer { scope, app, account, budget: quota.budget, cost: 0 };
+            let now = self.clock.now();
+            let used = match quota.span {
+                Span::Day => {
+                    let (start, end) = day(now);
+                    let (used, _) = self.counters.take(&self.counter(quota, &payer), start, 0, u32::MAX).await?;
+                    Some((used, end))
+                }
+                Span::Minute => Some((self.book().used(&(idx, payer.holder(quota.scope)), now), later(now, MINUTE))),
+                Span::Second => Some((self.book().used(&(idx, payer.holder(quota.scope)), now), later(now, SECOND))),
+                _ => None,
+            };
+            let left = used.map(|(used, until)| (limit.saturating_sub(used), until));
             all.push(QuotaLeft::new(quota.budget, quota.scope, quota.span, limit, left));
         }
         Ok(all)

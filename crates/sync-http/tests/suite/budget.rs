@@ -281,6 +281,16 @@ fn what_a_day_has_left_is_told_and_asking_takes_nothing() {
         let quota = quotas().remove(0);
         assert_eq!((quota.limit, quota.left.map(|(left, _)| left)), (10, Some(7)));
     }
-    let quotas = world.clock.run(async { world.client().quotas(&scope(), &MINUTE).await.unwrap() });
-    assert_eq!((quotas[0].limit, quotas[0].left), (5, None), "it renews by itself");
+}
+
+#[test]
+fn what_a_minute_has_left_is_told_and_renews() {
+    let world = World::by_rule(|_, _| answer(200, "{}"));
+    let quota = || world.clock.run(async { world.client().quotas(&scope(), &MINUTE).await.unwrap() }).remove(0);
+    assert_eq!((quota().limit, quota().left.map(|(left, _)| left)), (5, Some(5)));
+    assert!(send_all(&world, &MINUTE, Lane::Interactive, 3).iter().all(Result::is_ok));
+    assert_eq!(quota().left.map(|(left, _)| left), Some(2));
+    let clock = Port(world.clock.clone());
+    world.clock.run(async { clock.sleep(61 * SECOND).await });
+    assert_eq!(quota().left.map(|(left, _)| left), Some(5));
 }
