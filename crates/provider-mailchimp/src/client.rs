@@ -121,6 +121,19 @@ pub(crate) fn archive_member(audience: &ContainerId, id: &RemoteId) -> Call {
     ])
 }
 
+/// One member erased for good; takes the hash only.
+/// <https://mailchimp.com/developer/marketing/api/list-members/delete-list-member/>
+pub(crate) fn erase_member(audience: &ContainerId, id: &RemoteId) -> Call {
+    write("lists.members.delete_permanent", Method::POST).segments([
+        "lists",
+        audience.as_str(),
+        "members",
+        id.as_str(),
+        "actions",
+        "delete-permanent",
+    ])
+}
+
 /// Tags of one member. <https://mailchimp.com/developer/marketing/api/list-member-tags/add-or-remove-member-tags/>
 pub(crate) fn write_member_tags(audience: &ContainerId, id: &RemoteId, body: &MemberTags<'_>) -> Result<Call> {
     write("lists.members.tags.write", Method::POST)

@@ -20,6 +20,14 @@ pub const AUTOMATION: SideEffect = SideEffect {
     description: "Automations of the audience that wait for new subscribers or tags may start, and may send",
 };
 
+/// A person who is taken away is erased, not archived.
+/// Source: "Delete list member" (<https://mailchimp.com/developer/marketing/api/list-members/delete-list-member/>, read
+/// 2026-11-22): personally identifiable information goes, and re-importing the member is impossible.
+pub const PERMANENT_DELETION: SideEffect = SideEffect {
+    name: "permanent-deletion",
+    description: "Mailchimp erases the person for good; no sync can ever add them again",
+};
+
 /// The only kind of record.
 pub(crate) const CONTACTS: ResourceName = ResourceName::from_static("contacts");
 /// The field of the address.
@@ -125,7 +133,7 @@ pub(crate) static DESCRIPTOR: Descriptor = Descriptor {
     settle: PROVIDER_TIMEOUT,
     // Eight of the ten connections: the quota's reserve.
     concurrency: 8,
-    effects: &[CONFIRMATION_MAIL, AUTOMATION],
+    effects: &[CONFIRMATION_MAIL, AUTOMATION, PERMANENT_DELETION],
 };
 
 #[cfg(test)]

@@ -29,7 +29,7 @@ mod tag_change;
 mod tags;
 
 pub use config::MailchimpConfig;
-pub use descriptor::{AUTOMATION, CONFIRMATION_MAIL};
+pub use descriptor::{AUTOMATION, CONFIRMATION_MAIL, PERMANENT_DELETION};
 pub use settings::{DoubleOptin, KnownMembers, MailchimpSettings, MergeTag, TagTemplate, WithoutConsent};
 
 use sync_core::Registration;

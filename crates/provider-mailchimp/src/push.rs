@@ -194,6 +194,10 @@ impl Pushing<'_> {
                 }
                 return self.receipt(op, sent, |_| Ok(done(id.clone())));
             }
+            Step::Erase(id) => {
+                let sent = self.cx.send(client::erase_member(audience, id)).await;
+                return self.receipt(op, sent, |_| Ok(done(id.clone())));
+            }
             Step::MemberTags(id) => return push_tags::write_member(self, op, id).await,
             Step::Lower(id) => client::update_member(audience, id, &status(Status::Unsubscribed))?,
             Step::Raise(id) => match status_change(self.handler, self.facts, op) {

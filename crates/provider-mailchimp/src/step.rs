@@ -25,6 +25,8 @@ pub(crate) enum Step {
     Revive(RemoteId),
     /// One member into the archive.
     Archive(RemoteId),
+    /// One member erased for good.
+    Erase(RemoteId),
     /// One tag onto members, up to 500, by its lower-case name.
     TagAdd(String),
     /// One tag off members, up to 500, by its lower-case name.
@@ -50,6 +52,7 @@ impl Step {
             Self::Raise(id) => format!("member:raise:{id}").into(),
             Self::Revive(id) => format!("member:revive:{id}").into(),
             Self::Archive(id) => format!("member:archive:{id}").into(),
+            Self::Erase(id) => format!("member:erase:{id}").into(),
             Self::TagAdd(tag) => format!("tag:+{tag}").into(),
             Self::TagRemove(tag) => format!("tag:-{tag}").into(),
             Self::MemberTags(id) => format!("tags:{id}").into(),
@@ -88,6 +91,7 @@ impl Step {
             "raise" => Self::Raise,
             "revive" => Self::Revive,
             "archive" => Self::Archive,
+            "erase" => Self::Erase,
             _ => return None,
         };
         Some(of(id.into()))
@@ -102,7 +106,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_group_reads_back_what_it_says(tag in "\\PC{1,20}", id in "[0-9a-f]{32}", kind in 0..12, far: bool) {
+        fn a_group_reads_back_what_it_says(tag in "\\PC{1,20}", id in "[0-9a-f]{32}", kind in 0..13, far: bool) {
             let id = RemoteId::new(id);
             let step = match kind {
                 0 => Step::New,
@@ -116,6 +120,7 @@ mod tests {
                 8 => Step::TagAdd(tag),
                 9 => Step::TagRemove(tag),
                 10 => Step::NewTagged,
+                11 => Step::Erase(id),
                 _ => Step::MemberTags(id),
             };
             let audience = ContainerId::from_static("a1b2");

@@ -4,7 +4,7 @@ use sync_core::{Facts, PlanDigest, Verb};
 
 use crate::{
     check::{audience_name, has_welcome, member_count},
-    descriptor::{AUTOMATION, CONFIRMATION_MAIL, CONTACTS},
+    descriptor::{AUTOMATION, CONFIRMATION_MAIL, CONTACTS, PERMANENT_DELETION},
 };
 
 /// One line for each thing that an owner wants to know before saying yes.
@@ -28,8 +28,16 @@ pub(crate) fn summary(facts: &Facts, plan: &PlanDigest<'_>) -> Vec<String> {
     if updates > 0 {
         lines.push(format!("updates {} in {audience}", contacts(updates)));
     }
+    let erased = effect(PERMANENT_DELETION.name);
+    if erased > 0 {
+        lines.push(format!("erases {} from {audience} for good", contacts(erased)));
+    }
+    let removes = removes.saturating_sub(erased);
     if removes > 0 {
         lines.push(format!("archives {} in {audience}{}", contacts(removes), if creates > 0 { "" } else { &now }));
+    }
+    if removes > 0 {
+        lines.push("who is archived can be brought back there; the grant permanent-deletion erases for good".to_owned());
     }
     match effect(CONFIRMATION_MAIL.name) {
         0 => lines.push("sends 0 confirmation mails".to_owned()),
@@ -107,6 +115,15 @@ mod tests {
         assert!(lines(1, 0, &[], 0, false).iter().any(|line| line.contains("may start")));
         assert!(!lines(0, 1, &[], 0, false).iter().any(|line| line.contains("may start")));
         assert!(lines(0, 1, &[], 0, false).contains(&"sends 0 confirmation mails".to_owned()));
+    }
+
+    #[test]
+    fn who_is_erased_is_not_counted_as_archived() {
+        let lines = lines(0, 3, &[("permanent-deletion", 2)], 0, false);
+        assert_eq!(
+            lines[..2],
+            ["erases 2 contacts from audience Newsletter for good", "archives 1 contact in audience Newsletter (9,204 now)"]
+        );
     }
 
     #[test]
