@@ -17,6 +17,10 @@ pub const CAPTAIN: &str = "captain@shop.example.com";
 pub const CALENDAR: &str = "trips@group.calendar.google.com";
 /// The calendar of the second boat.
 pub const SECOND: &str = "dory@group.calendar.google.com";
+/// Somebody else, and a calendar of theirs.
+pub const OWNER: &str = "owner@shop.example.com";
+/// The calendar of somebody else.
+pub const SHARED: &str = "boat@group.calendar.google.com";
 const TOKEN: &str = "ya29.end-to-end-0123456789";
 const ZONE: &str = "Europe/Madrid";
 
@@ -76,6 +80,7 @@ impl Harbour {
         let account = GoogleSeed::new(CAPTAIN)
             .with_calendar(calendar(CALENDAR, "Trips"))
             .with_calendar(calendar(SECOND, "Dory"))
+            .with_calendar(CalendarSeed::new(SHARED, "Boat", OWNER).with_zone(ZONE))
             .with_token(GoogleTokenSeed::new(TOKEN, CAPTAIN));
         let time = Arc::new(clock.clone());
         let theirs = Arc::new(Skewed { clock: clock.clone(), ahead });

@@ -66,6 +66,51 @@ fn a_trip_that_people_have_booked_is_not_moved_without_asking() {
 }
 
 #[test]
+fn this_and_all_following_moved_in_the_calendar_is_one_question() {
+    let harbour = Harbour::new(json!({"direction": "both"}), 3);
+    for week in 0..4 {
+        let trip = harbour.trip(&format!("Sunday {week}"), 3 + 7 * week);
+        let booked = Value::Decimal(5.into());
+        harbour.put(&format!("s{week}"), trip.with("series", Value::text("sundays")).with("booked", booked));
+    }
+    assert!(harbour.agree().success);
+    harbour.settle();
+    for week in 1..4 {
+        harbour.shift(&format!("Sunday {week}"), 90);
+    }
+    let result = harbour.sync();
+    assert_eq!((result.success, result.synced), (true, 0), "{result:?}");
+    let questions = harbour.questions();
+    assert_eq!((questions.len(), questions[0].locals.len()), (1, 3), "{questions:?}");
+    harbour.answer("accept");
+    let result = harbour.sync();
+    assert_eq!((result.success, result.synced), (true, 3), "{result:?}");
+    let starts = ["s0", "s1", "s2", "s3"].map(|id| harbour.text(id, "start_time").unwrap());
+    assert_eq!(starts, ["09:00", "10:30", "10:30", "10:30"]);
+    harbour.settle();
+}
+
+#[test]
+fn a_series_of_somebody_else_passes_through_when_it_is_split() {
+    let harbour = open(json!({"on_remote_new": "create"}));
+    let at = |hour: u32| json!({"dateTime": format!("{}T{hour:02}:00:00", harbour.day(3)), "timeZone": "Europe/Madrid"});
+    let body = json!({"summary": "Yoga", "start": at(7), "end": at(8), "recurrence": ["RRULE:FREQ=WEEKLY;COUNT=8"]});
+    let made = harbour.act(json!({"do": "create", "calendar": CALENDAR, "body": body}));
+    let series = made["id"].as_str().unwrap().to_owned();
+    assert_eq!(harbour.sync().synced, 0);
+    let third = harbour.day(17).strftime("%Y%m%d").to_string();
+    let instance = harbour.events(CALENDAR).keys().find(|id| id.starts_with(&format!("{series}_{third}"))).cloned();
+    let event = instance.unwrap_or_else(|| format!("{series}_{third}T050000Z"));
+    harbour.act(json!({"do": "split-series", "calendar": CALENDAR, "event": event, "body": {"summary": "Yoga, later"}}));
+    let result = harbour.sync();
+    assert_eq!((result.success, result.synced), (true, 0), "{result:?}");
+    assert!(harbour.questions().is_empty());
+    let shown = serde_json::Value::Object(harbour.events(CALENDAR)).to_string();
+    assert!(shown.contains("Yoga, later") && shown.contains("RRULE"), "{shown}");
+    harbour.settle();
+}
+
+#[test]
 fn an_event_that_he_deletes_is_flagged_and_the_trip_lives_on() {
     let harbour = open(json!({}));
     harbour.delete("Reef");

@@ -5,7 +5,10 @@ use std::time::Duration;
 use serde_json::json;
 use sync_core::{Stop, Value};
 use sync_testkit::{Fault, FaultRule, On};
-use sync_tests::{Harbour, harbour::CALENDAR};
+use sync_tests::{
+    Harbour,
+    harbour::{CALENDAR, CAPTAIN, SHARED},
+};
 
 #[test]
 fn lost_answers_make_no_twins() {
@@ -59,6 +62,27 @@ fn a_calendar_that_was_deleted_is_one_problem_and_harms_nothing() {
     assert_eq!((result.success, result.synced, result.errors.as_ref().map(Vec::len)), (false, 0, Some(1)), "{result:?}");
     assert!(harbour.questions().is_empty(), "no trip is asked about");
     assert_eq!(harbour.text("t001", "title").as_deref(), Some("Trip 1"));
+}
+
+#[test]
+fn a_calendar_that_is_shared_no_more_is_one_problem_and_comes_back_unharmed() {
+    let harbour = Harbour::new(json!({}), 7);
+    harbour.act(json!({"do": "share", "calendar": SHARED, "user": CAPTAIN, "role": "writer"}));
+    harbour.clock.block_on(harbour.rig.set(sync_tests::ORG, |settings| settings["calendar"] = json!(SHARED))).unwrap();
+    for i in 0..20 {
+        harbour.put(&format!("t{i:03}"), harbour.trip(&format!("Trip {i}"), 1 + i));
+    }
+    assert!(harbour.agree().success);
+    harbour.settle();
+    harbour.act(json!({"do": "unshare", "calendar": SHARED, "user": CAPTAIN}));
+    harbour.edit("t001", "title", Value::text("Renamed"));
+    let result = harbour.sync();
+    assert_eq!((result.success, result.synced, result.errors.as_ref().map(Vec::len)), (false, 0, Some(1)), "{result:?}");
+    assert!(harbour.questions().is_empty(), "no trip is asked about");
+    harbour.act(json!({"do": "share", "calendar": SHARED, "user": CAPTAIN, "role": "writer"}));
+    let result = harbour.sync();
+    assert_eq!((result.success, result.synced), (true, 1), "{result:?}");
+    harbour.settle();
 }
 
 #[test]

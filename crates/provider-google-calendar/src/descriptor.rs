@@ -58,6 +58,7 @@ const FIELDS: &[FieldSpec] = &[
     local("capacity"),
     local("status"),
     both("description"),
+    local("series"),
     local("changed_at"),
 ];
 

@@ -329,6 +329,9 @@ impl GoogleCalendarSettings {
         let needs_times = self.conflicts.values().any(is_newest) || is_newest(&self.on_match);
         let changed_at = needs_times.then(|| FieldName::from_static("changed_at"));
         fields.extend(changed_at.clone());
+        // Each occurrence is an event of its own; the same change to several is one question.
+        let series = (self.direction != Direction::Push).then(|| FieldName::from_static("series"));
+        fields.extend(series.clone());
         let booked = FieldName::from_static("booked");
         let mut guards = Vec::new();
         if self.booked_moves == BookedMoves::Ask {
@@ -355,6 +358,7 @@ impl GoogleCalendarSettings {
         rules.on_refusal = self.on_refusal;
         rules.direction = self.direction;
         rules.changed_at = changed_at;
+        rules.series = series;
         rules.guards = guards;
         rules
     }

@@ -9,7 +9,7 @@ use crate::{
     address::{Address, member_id},
     check::{double_optin, has_welcome},
     consent::{self, StatusChange},
-    descriptor::{AUTOMATION, CONFIRMATION_MAIL, CONSENT, DESCRIPTOR, EMAIL},
+    descriptor::{AUTOMATION, CONFIRMATION_MAIL, CONSENT, DESCRIPTOR, EMAIL, PERMANENT_DELETION},
     handler::Handler,
     merge::{self, Which},
     model::{MemberWrite, Status},
@@ -141,9 +141,11 @@ impl Making<'_> {
 
     fn remove(&mut self) {
         let archived = self.op.before.as_ref().is_some_and(|before| before.state == RemoteState::Archived);
-        if let Some(id) = known_id(self.op).or_else(|| written_address(self.op).map(member_id))
-            && !archived
-        {
+        let Some(id) = known_id(self.op).or_else(|| written_address(self.op).map(member_id)) else { return };
+        if self.grants.allow(PERMANENT_DELETION) {
+            let part = Part::new(0, self.group(&Step::Erase(id)), 1, Safety::Repeatable);
+            self.parts.push(part.effects(&[PERMANENT_DELETION]));
+        } else if !archived {
             self.single(0, Step::Archive(id), Safety::Repeatable);
         }
     }
@@ -163,7 +165,7 @@ impl Making<'_> {
         for step in adds.chain(change.remove.into_keys().map(Step::TagRemove)) {
             let group = self.group(&step);
             let part = Part::new(stage, group, self.handler.config.members_per_call, Safety::Repeatable);
-            self.parts.push(part.serial().effects(&[AUTOMATION]));
+            self.parts.push(part.first_alone().effects(&[AUTOMATION]));
         }
         Ok(())
     }

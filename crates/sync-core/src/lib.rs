@@ -52,7 +52,7 @@ pub use id::{
 };
 pub use natural_key::NaturalKey;
 pub use operation::{
-    AgreedLines, Amends, CallSet, Here, Operation, Part, PartRef, Reason, Receipt, Safety, SetChange, Skip, Verb,
+    AgreedLines, Amends, CallSet, Here, Operation, Part, PartRef, Reason, Receipt, Safety, Serial, SetChange, Skip, Verb,
 };
 pub use outcome::{Outcome, OutcomeKind, code};
 pub use ports::{

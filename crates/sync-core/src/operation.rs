@@ -231,8 +231,8 @@ pub struct Part {
     pub group: Cow<'static, str>,
     /// Most parts in one call.
     pub max: usize,
-    /// True when the calls of the group go one after another, since the first makes what the next need.
-    pub serial: bool,
+    /// Which calls of the group wait for another one of it.
+    pub serial: Serial,
     /// The budget that pays.
     pub budget: &'static str,
     /// What one call costs there.
@@ -248,7 +248,17 @@ pub struct Part {
 impl Part {
     /// A part with a call of its own, that costs 1 of the budget `""` and sets nothing off.
     pub fn new(stage: u8, group: impl Into<Cow<'static, str>>, max: usize, safety: Safety) -> Self {
-        Self { stage, group: group.into(), max, serial: false, budget: "", cost: 1, safety, effects: &[], is_final: false }
+        Self {
+            stage,
+            group: group.into(),
+            max,
+            serial: Serial::No,
+            budget: "",
+            cost: 1,
+            safety,
+            effects: &[],
+            is_final: false,
+        }
     }
 
     /// With the budget that pays, and the cost of a call.
@@ -262,7 +272,14 @@ impl Part {
     /// With calls of the group one after another.
     #[must_use]
     pub fn serial(mut self) -> Self {
-        self.serial = true;
+        self.serial = Serial::Always;
+        self
+    }
+
+    /// With the group's first call ahead of the others, which then go side by side.
+    #[must_use]
+    pub fn first_alone(mut self) -> Self {
+        self.serial = Serial::First;
         self
     }
 
@@ -279,6 +296,18 @@ impl Part {
         self.effects = effects;
         self
     }
+}
+
+/// Which calls of a group wait for another one of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Serial {
+    /// None: they go side by side.
+    No,
+    /// All wait for the first, since it makes what the others need; then they go side by side.
+    First,
+    /// Each waits for the one before.
+    Always,
 }
 
 /// What makes a call safe when its answer is lost. In every case nothing is done before the descriptor's `settle` (or

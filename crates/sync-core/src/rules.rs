@@ -38,6 +38,9 @@ pub struct Rules {
     pub on_match: ConflictPolicy,
     /// The host's field that tells when a record changed, for [`ConflictPolicy::Newest`]. It is asked for, never written.
     pub changed_at: Option<FieldName>,
+    /// The host's field that says which records are of one series: where several of them were changed there in the same
+    /// way, a person is asked once. It is asked for, never written.
+    pub series: Option<FieldName>,
     /// Changes there that a person is asked about before they are written here.
     pub guards: Vec<Guard>,
     /// What happens when the host refuses a change that was made there.
@@ -139,6 +142,11 @@ pub enum Amend {
 }
 
 impl Rules {
+    /// True for a field that only this side has: it is asked for to decide by, and written nowhere.
+    pub fn is_aside(&self, field: &FieldName) -> bool {
+        self.changed_at.as_ref() == Some(field) || self.series.as_ref() == Some(field)
+    }
+
     /// The defaults, for these fields.
     pub fn new(fields: FieldSet) -> Self {
         Self {
@@ -156,6 +164,7 @@ impl Rules {
             direction: Direction::Push,
             on_match: ConflictPolicy::Ask,
             changed_at: None,
+            series: None,
             guards: Vec::new(),
             on_refusal: OnRefusal::Ask,
             contested: Vec::new(),

@@ -20,7 +20,8 @@ pub struct RunOptions {
     pub cancel: Cancel,
     /// Who runs, for the lease ("syncctl, pid 4711").
     pub owner: Option<String>,
-    /// Only operations of this plan go; others come out as moved items.
+    /// Only operations of this plan go, and those are approved: first-plan approval and breaker let them through. Others
+    /// come out as moved items.
     pub only: Option<Arc<PlanFilter>>,
     /// A run that is taken back: what it did there is planned in reverse, and nothing else.
     pub undo: Option<RunId>,

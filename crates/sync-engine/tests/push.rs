@@ -85,6 +85,47 @@ async fn only_what_changed_goes_out_and_tags_go_by_tag() {
 }
 
 #[tokio::test]
+async fn calls_of_a_group_go_side_by_side_once_its_first_was_answered() {
+    let world = synced(24).await;
+    for i in 0..24 {
+        world.shop.edit(&format!("c{i:03}"), |record| {
+            record.set("tags", tags(&["diver"]));
+        });
+    }
+    world.letters.calls.lock().unwrap().clear();
+    let result = world.sync().await;
+    assert_eq!((result.success, result.synced), (true, 24), "{result:?}");
+    let most = |group: &str| world.letters.under_way.most(group);
+    assert_eq!(most("tag:+diver"), 4, "as many as the provider takes at once");
+    let calls = world.calls();
+    assert_eq!(calls.iter().filter(|call| call.starts_with("push tag:+diver")).count(), 8, "{calls:?}");
+    // Calls that need each other stay one after another.
+    for i in 0..24 {
+        world.shop.edit(&format!("c{i:03}"), |record| {
+            record.set("tags", tags(&[]));
+        });
+    }
+    assert!(world.sync().await.success);
+    assert_eq!(most("tag:-diver"), 1);
+}
+
+#[tokio::test]
+async fn the_first_call_of_a_group_goes_alone() {
+    let world = synced(9).await;
+    for i in 0..9 {
+        world.shop.edit(&format!("c{i:03}"), |record| {
+            record.set("tags", tags(&["diver"]));
+        });
+    }
+    // The first is refused as a whole for now: what the others need is not there, and none goes beside it.
+    world.letters.faults.lock().unwrap().push(support::Fault::Limited);
+    let result = world.sync().await;
+    assert!(!result.success, "{result:?}");
+    let tagged = world.calls().iter().filter(|call| call.starts_with("push tag:+diver")).count();
+    assert_eq!(tagged, 1, "{:?}", world.calls());
+}
+
+#[tokio::test]
 async fn a_blank_never_overwrites_a_value() {
     let world = synced(1).await;
     world.shop.edit("c000", |record| {
@@ -382,6 +423,33 @@ async fn families_as_a_union_have_everybodys_tags_also_later() {
     });
     world.sync().await;
     assert_eq!(tags_there(&world), Some(tags(&["a", "b", "c"])), "the winner's own change takes nobody's tags away");
+    // A tag of the marketer's own is nobody's to take away.
+    world.letters.person("family@example.com", |fields| {
+        fields.set("tags", tags(&["a", "b", "c", "vip"]));
+    });
+    world.shop.edit("f2", |record| {
+        record.set("email", Value::text("moved@example.com"));
+    });
+    let result = world.sync().await;
+    assert_eq!((result.success, result.synced), (true, 2), "{result:?}");
+    assert_eq!(tags_there(&world), Some(tags(&["a", "vip"])), "who left takes their tags along");
+    assert_eq!(world.sync().await.synced, 0);
+}
+
+#[tokio::test]
+async fn who_was_deleted_leaves_no_tags_behind_with_the_family() {
+    let world = synced(1).await;
+    *world.letters.shared.lock().unwrap() = Some(SharedKey::UnionOfTags);
+    for (id, tag) in [("f1", "a"), ("f2", "b"), ("f3", "c")] {
+        world.shop.put(id, customer("family@example.com").with("tags", tags(&[tag])));
+    }
+    assert_eq!(world.sync().await.synced, 1);
+    world.shop.delete("f3");
+    let result = world.sync().await;
+    assert_eq!((result.success, result.synced), (true, 1), "{result:?}");
+    let there = world.letters.members.lock().unwrap()["family@example.com"].fields.value("tags").cloned();
+    assert_eq!(there, Some(tags(&["a", "b"])));
+    assert_eq!(world.sync().await.synced, 0);
 }
 
 #[tokio::test]

@@ -37,7 +37,7 @@ fn record(i: usize) -> Record {
 fn part(stage: u8, group: &str) -> PlannedPart {
     let safety = Safety::LookUp { settle: Duration::from_secs(90) };
     let (budget, effects) = ("api".into(), Vec::new());
-    PlannedPart { stage, group: group.into(), max: 500, serial: false, budget, cost: 1, safety, effects }
+    PlannedPart { stage, group: group.into(), max: 500, serial: sync_core::Serial::No, budget, cost: 1, safety, effects }
 }
 
 fn planned(i: usize) -> PlannedOp {

@@ -16,7 +16,7 @@ const MANY: u64 = 70_000;
 
 fn part(stage: u8, group: String, max: u32) -> PlannedPart {
     let (budget, safety, effects) = ("api".into(), Safety::Repeatable, Vec::new());
-    PlannedPart { stage, group, max, serial: false, budget, cost: 1, safety, effects }
+    PlannedPart { stage, group, max, serial: sync_core::Serial::No, budget, cost: 1, safety, effects }
 }
 
 fn planned(seq: u64, parts: Vec<PlannedPart>) -> PlannedOp {

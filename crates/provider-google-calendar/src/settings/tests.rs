@@ -69,6 +69,14 @@ fn the_newest_counts_only_where_the_host_tells_times() {
 }
 
 #[test]
+fn series_are_asked_for_where_people_may_move_events() {
+    let both = read(json!({"direction": "both"})).unwrap().rules();
+    assert_eq!((names(&both).contains(&"series"), both.series), (true, Some("series".into())));
+    let push = read(json!({})).unwrap().rules();
+    assert_eq!((names(&push).contains(&"series"), push.series), (false, None));
+}
+
+#[test]
 fn boats_and_trainings_can_have_calendars_of_their_own() {
     let settings = read(json!({
         "calendar": "a@group.calendar.google.com",

@@ -1,7 +1,7 @@
 //! What an operation comes to.
 
 use serde_json::json;
-use sync_core::{ErrorKind, Facts, Operation, RemoteState, Safety, Value, Verb};
+use sync_core::{ErrorKind, Facts, Operation, RemoteState, Safety, Serial, Value, Verb};
 
 use crate::support::{CALENDAR, MARK, configured, connected, create, on, remote, remove, trip, update};
 
@@ -13,7 +13,7 @@ async fn all_that_is_done_in_a_calendar_shares_serial_calls() {
     assert_eq!(parts.iter().map(|part| part.cost).collect::<Vec<_>>(), [1, 3, 1]);
     for part in parts {
         assert_eq!(part.group, format!("events:{CALENDAR}"));
-        assert_eq!((part.max, part.serial, part.safety), (50, true, Safety::ClientId));
+        assert_eq!((part.max, part.serial, part.safety), (50, Serial::Always, Safety::ClientId));
         assert!(part.effects.is_empty());
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use sync_core::{ConsentState as C, ErrorKind, Facts, Reason, Record, RemoteState, Retry, Safety, Value};
+use sync_core::{ConsentState as C, ErrorKind, Facts, Reason, Record, RemoteState, Retry, Safety, Serial, Value};
 
 use crate::support::{ADA, ADA_ID, audience_facts, connected, consent, create, customer, remote, remove, tagging, update};
 
@@ -26,8 +26,21 @@ async fn with_the_grant_tags_go_by_tag() {
     let shop = connected(json!({})).await.granting(&["automation"]);
     let parts = shop.parts(&tagging(create(customer(ADA)), &["VIP"], &["old"]));
     let groups: Vec<_> = parts.iter().map(|part| (part.stage, &*part.group, part.max, part.serial)).collect();
-    assert_eq!(groups, [(0, "members:new", 500, false), (2, "tag:+vip", 500, true), (2, "tag:-old", 500, true)]);
+    assert_eq!(
+        groups,
+        [(0, "members:new", 500, Serial::No), (2, "tag:+vip", 500, Serial::First), (2, "tag:-old", 500, Serial::First),]
+    );
     assert!(parts[1..].iter().all(|part| part.effects[0].name == "automation"));
+}
+
+#[tokio::test]
+async fn who_is_taken_away_is_erased_only_with_the_grant() {
+    let shop = Shop::new(json!({})).await;
+    let op = remove(remote(ADA, ADA_ID, C::Granted));
+    assert_eq!(shop.groups(&op), [format!("member:archive:{ADA_ID}")]);
+    let shop = shop.granting(&["permanent-deletion"]);
+    assert_eq!(shop.groups(&op), [format!("member:erase:{ADA_ID}")]);
+    assert_eq!(shop.parts(&op)[0].effects[0].name, "permanent-deletion");
 }
 
 #[tokio::test]

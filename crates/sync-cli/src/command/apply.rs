@@ -57,7 +57,10 @@ async fn apply_in(app: &App, bench: &Workbench, scope: &Scope, plan: &PlanFile, 
     let result = &applied.result;
     let capabilities = bench.dispatcher.capabilities(scope.integration.as_str());
     let answer = endpoint_answer(&capabilities, result);
-    let exit = Exit::of_result(result);
+    let exit = match Exit::of_result(result) {
+        Exit::Done if applied.moved > 0 => Exit::ItemsFailed,
+        exit => exit,
+    };
     app.out.document(&Document { applied: &applied, message: answer.message.as_deref(), exit_code: exit.code() });
     if app.out.is_json() {
         return Ok(exit);

@@ -4,9 +4,9 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use serde::Serialize;
 use sync_core::{
-    EffectGrants, Error, ErrorKind, LocalId, Owner, ResourceName, Result, RunId, Scope, Stop, SyncRequest, SyncResult, code,
+    EffectGrants, Error, ErrorKind, LocalId, Owner, ResourceName, Result, RunId, Scope, SyncRequest, SyncResult, code,
 };
-use sync_engine::{ConnectionStatus, PlanFilter, RunOptions};
+use sync_engine::{PlanFilter, RunOptions};
 
 use super::{PAGE, PlanFile, digest, file::fingerprint};
 use crate::{Dispatcher, Labelled};
@@ -52,17 +52,18 @@ impl Applied {
 
 impl Dispatcher {
     /// Applies a plan: plans again as it was asked for, and carries out what is in the file by its digest. What changed
-    /// since comes out as failed with [`code::PLAN_MOVED`], and the rest goes on; with `strict`, nothing goes then. What
-    /// the file says in words is not used, so that an edited one can write nothing of its own.
+    /// since, or came into the plan later, comes out as pending with [`code::PLAN_MOVED`], and the rest goes on; with
+    /// `strict`, nothing goes then. What the file says in words is not used, so that an edited one can write nothing of
+    /// its own.
     ///
-    /// A plan that waits for a person (the first one, and one that the breaker stops) is approved by the file when it is
-    /// still exactly as the file has it.
+    /// A plan that waits for a person (the first one, and one that the breaker stops) is approved by the file: what goes
+    /// is what somebody saw.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] when the plan is another organization's, integration's or account's, was made with other
     /// settings, or with other side effects than `options` allow. Nothing is done then.
     pub async fn apply(&self, scope: &Scope, plan: &PlanFile, options: RunOptions, strict: bool) -> Result<Applied> {
-        let is_first = self.fits(scope, plan, &options.grants).await?;
+        self.fits(scope, plan, &options.grants).await?;
         if plan.operations() == 0 {
             return Ok(Applied::of(SyncResult::nothing("The plan has no operations")));
         }
@@ -77,24 +78,12 @@ impl Dispatcher {
             true => Arc::new(PlanFilter { strict, ..(*plan.filter).clone() }),
             false => Arc::clone(&plan.filter),
         });
-        let approved = || options.clone().approve(Some(head.hash.clone()));
-        let mut result = if strict || is_first {
-            self.dispatch_with(request.clone(), approved()).await
-        } else {
-            self.dispatch_with(request.clone(), options.clone()).await
-        };
-        let details = result.details.as_ref();
-        let waits = details.is_some_and(|details| {
-            matches!(details.stopped, Some(Stop::Approval | Stop::Breaker)) && details.plan_hash.as_ref() == Some(&head.hash)
-        });
-        if waits && !strict && !is_first {
-            result = self.dispatch_with(request, approved()).await;
-        }
+        let result = self.dispatch_with(request, options).await;
         self.count_applied(scope, plan, result).await
     }
 
-    /// Refuses a plan that isn't of this connection as it is. True when it would be the connection's first.
-    async fn fits(&self, scope: &Scope, plan: &PlanFile, grants: &EffectGrants) -> Result<bool> {
+    /// Refuses a plan that isn't of this connection as it is.
+    async fn fits(&self, scope: &Scope, plan: &PlanFile, grants: &EffectGrants) -> Result<()> {
         let head = &plan.head;
         let refused = |message: String, remedy: &str| {
             Err(Error::new(ErrorKind::Invalid, message).with_owner(Owner::EndUserData).with_remedy(remedy.to_owned()))
@@ -141,7 +130,7 @@ impl Dispatcher {
                 "Allow the same with --grant, or plan again: a file allows nothing by itself.",
             );
         }
-        Ok(connection.status == ConnectionStatus::Setup)
+        Ok(())
     }
 
     async fn count_applied(&self, scope: &Scope, plan: &PlanFile, result: SyncResult) -> Result<Applied> {

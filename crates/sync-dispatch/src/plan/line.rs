@@ -301,7 +301,7 @@ mod tests {
             stage: 0,
             group: "g".into(),
             max: 1,
-            serial: false,
+            serial: sync_core::Serial::No,
             budget: String::new(),
             cost: 1,
             safety: sync_core::Safety::Repeatable,

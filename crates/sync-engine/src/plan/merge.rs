@@ -112,7 +112,7 @@ fn units(policy: Policy<'_>) -> Vec<Unit<'_>> {
     let mut units: Vec<Unit<'_>> = Vec::new();
     let mut grouped: Vec<(usize, usize)> = Vec::new();
     for field in policy.fields {
-        if policy.rules.changed_at.as_ref() == Some(field) {
+        if policy.rules.is_aside(field) {
             continue;
         }
         let group = policy.resource.groups.iter().position(|group| group.contains(&field.as_str()));

@@ -190,7 +190,7 @@ pub fn make_here(policy: Policy<'_>, sides: Sides<'_>, seen: &Remote, reason: Re
     let id = LocalId::of_remote(&seen.id);
     let sides = Sides { id: &id, ..sides };
     let mut fields = Record::new();
-    for field in policy.fields.iter().filter(|field| policy.rules.changed_at.as_ref() != Some(*field)) {
+    for field in policy.fields.iter().filter(|field| !policy.rules.is_aside(field)) {
         if let Some(value) = seen.fields.value(field.as_str()).filter(|value| !value.is_blank()) {
             fields.set(field.clone(), value.clone());
         }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use sync_core::{Error, ErrorKind, LocalId, Outcome, OutcomeKind, Reason, RemoteId, RunId, code};
+use sync_core::{Error, ErrorKind, LocalId, Outcome, OutcomeKind, Reason, RemoteId, RunId, Serial, code};
 
 use super::{
     ask::ResourceAsk,
@@ -20,7 +20,7 @@ use super::{
     session::{Session, Settled, later},
     slices,
 };
-use crate::{Change, Link, LinkState, PlannedRow, ReadyPart};
+use crate::{Change, Link, LinkState, PlannedPart, PlannedRow, ReadyPart};
 
 /// Applies the run's plan.
 pub(crate) async fn apply(s: &Session<'_>, seq: &mut u64) -> Result<(), Halt> {
@@ -208,6 +208,8 @@ async fn drain_stage(
     let mut carry: Vec<ReadyPart> = Vec::new();
     let mut queue: VecDeque<Vec<ReadyPart>> = VecDeque::new();
     let mut busy: HashSet<String> = HashSet::new();
+    // Groups of which the first call was answered.
+    let mut led: HashSet<String> = HashSet::new();
     let mut busy_ops: HashSet<u64> = HashSet::new();
     let mut under_way = FuturesUnordered::new();
     let mut answered = VecDeque::new();
@@ -262,7 +264,7 @@ async fn drain_stage(
         while halt.is_none() && under_way.len() < concurrency {
             // Two parts of one operation never go at once: the last to be done makes the base.
             let is_free = |set: &Vec<ReadyPart>| {
-                set.first().is_none_or(|part| !part.part.serial || !busy.contains(&part.part.group))
+                set.first().is_none_or(|part| !waits(&part.part, &led) || !busy.contains(&part.part.group))
                     && !set.iter().any(|part| busy_ops.contains(&part.seq))
             };
             let Some(idx) = queue.iter().position(is_free) else { break };
@@ -272,7 +274,7 @@ async fn drain_stage(
                 break;
             }
             let group = set.first().map(|part| part.part.group.clone()).unwrap_or_default();
-            if set.first().is_some_and(|part| part.part.serial) {
+            if set.first().is_some_and(|part| waits(&part.part, &led)) {
                 busy.insert(group.clone());
             }
             let seqs: Vec<u64> = set.iter().filter(|part| part.n_parts > 1).map(|part| part.seq).collect();
@@ -295,6 +297,9 @@ async fn drain_stage(
                 match sent {
                     Ok(Sent { again: more, split }) => {
                         again.extend(more);
+                        if split.is_empty() {
+                            led.insert(group);
+                        }
                         for set in split.into_iter().rev() {
                             queue.push_front(set);
                         }
@@ -306,6 +311,15 @@ async fn drain_stage(
         }
     }
     halt.map_or(Ok(()), Err)
+}
+
+/// True when a part's call may not go beside another one of its group.
+fn waits(part: &PlannedPart, led: &HashSet<String>) -> bool {
+    match part.serial {
+        Serial::No => false,
+        Serial::First => !led.contains(&part.group),
+        Serial::Always => true,
+    }
 }
 
 /// Awaits `other` while what is under way goes on: a call that stood still might hold what `other` waits for, such as the

@@ -3,7 +3,7 @@
 
 use sync_core::{
     CallKey, Error, ErrorKind, Hash, LocalId, LocalReceipt, LocalVerb, LocalWrite, Operation, OperationId, Origin, Outcome,
-    OutcomeKind, Part, Reason, Remote, RunId, Safety, Verb, code,
+    OutcomeKind, Part, Reason, Remote, RunId, Safety, Serial, Verb, code,
 };
 
 use super::{
@@ -32,7 +32,7 @@ pub(crate) fn planned_parts(parts: &[Part], operation: &Operation, ask: &Resourc
             stage: parts.iter().map(|part| part.stage.saturating_add(1)).max().unwrap_or(0),
             group: group(ask),
             max: MAX_WRITES,
-            serial: true,
+            serial: Serial::Always,
             budget: String::new(),
             cost: 0,
             safety: Safety::Repeatable,

@@ -58,10 +58,11 @@ pub(crate) async fn keep_only(s: &Session<'_>, filter: &PlanFilter) -> Result<u6
     Ok(n_kept)
 }
 
-/// What becomes of an operation that nobody has seen: it is decided again by the next sync of everything.
+/// What becomes of an operation that nobody has seen: nothing failed, and the next sync of everything decides it again.
 pub(crate) fn moved(s: &Session<'_>) -> Outcome {
-    Outcome::new(OutcomeKind::Failed, code::PLAN_MOVED, "it changed since the plan was made")
-        .remedy(Owner::EndUserData, "Plan it again and look at it as it is now.")
+    let why = "it changed since the plan was made, or came into it later";
+    Outcome::new(OutcomeKind::Pending, code::PLAN_MOVED, why)
+        .remedy(Owner::EndUserData, "Plan again and look at it as it is now, or leave it to the next sync.")
         .until(s.now())
 }
 

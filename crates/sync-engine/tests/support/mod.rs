@@ -1,11 +1,14 @@
 //! A shop, a clock and a provider in memory, small enough to see through.
 #![allow(dead_code, missing_docs, unreachable_pub, clippy::unwrap_used)]
 
+mod clock;
+mod under_way;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -14,15 +17,18 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use sync_core::{
-    Call, Channel, Check, Checked, Choice, Choices, Clock, Collection, Consent, ConsentFact, ConsentSink, ConsentState,
+    Call, Channel, Check, Checked, Choice, Choices, Collection, Consent, ConsentFact, ConsentSink, ConsentState,
     ContainerId, Context, Cursor, Descriptor, Effect, Error, ErrorKind, Exchange, Facts, Feed, FieldKind, FieldOwner,
     FieldSelection, FieldSet, FieldSpec, Find, FindBy, Found, HostRecords, KeysOf, Kind, Local, LocalFrom, LocalId,
     LocalNext, LocalPage, LocalState, Matching, NaturalKey, Next, Operation, OrganizationId, Page, Part, PlanDigest,
-    PlanHash, Prepare, Prepared, Pull, Push, Random, Receipt, Record, Records, Remote, RemoteId, RemoteState, Resource,
+    PlanHash, Prepare, Prepared, Pull, Push, Receipt, Record, Records, Remote, RemoteId, RemoteState, Resource,
     ResourceName, Result, Role, Rules, Safety, SharedKey, SideEffect, Skip, SyncHandler, SyncRequest, SyncResult, SyncType,
     Tally, Target, UpdateNeeds, Value, Verb, Watch, Watching, Within,
 };
 use sync_engine::{ConnectionRow, ConnectionStatus, Engine, EngineConfig, MemoryStore, RunInput, RunOptions, Store};
+
+pub use self::clock::{Counting, ManualClock};
+use self::under_way::UnderWay;
 
 pub const MAIL: SideEffect = SideEffect { name: "confirmation-mail", description: "people are asked to confirm" };
 pub const CONTACTS: ResourceName = ResourceName::from_static("contacts");
@@ -64,42 +70,6 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
     concurrency: 4,
     effects: &[MAIL],
 };
-
-#[derive(Debug)]
-pub struct ManualClock(AtomicI64);
-
-impl ManualClock {
-    pub fn new() -> Arc<Self> {
-        Arc::new(Self(AtomicI64::new(1_800_000_000_000)))
-    }
-
-    pub fn advance(&self, by: Duration) {
-        self.0.fetch_add(by.as_millis() as i64, Ordering::Relaxed);
-    }
-}
-
-impl Clock for ManualClock {
-    fn now(&self) -> Timestamp {
-        Timestamp::from_millisecond(self.0.load(Ordering::Relaxed)).unwrap()
-    }
-
-    fn sleep(&self, duration: Duration) -> std::pin::Pin<Box<dyn std::future::Future<Output = ()> + Send>> {
-        self.advance(duration);
-        Box::pin(std::future::ready(()))
-    }
-}
-
-#[derive(Debug, Default)]
-pub struct Counting(AtomicU64);
-
-impl Random for Counting {
-    fn fill(&self, buffer: &mut [u8]) {
-        let n = self.0.fetch_add(1, Ordering::Relaxed).to_be_bytes();
-        for (i, byte) in buffer.iter_mut().enumerate() {
-            *byte = n[i % 8];
-        }
-    }
-}
 
 /// The host's table.
 #[derive(Default)]
@@ -244,6 +214,7 @@ pub struct Letters {
     pub keys_seen: Mutex<Vec<String>>,
     /// Only records with this tag go.
     pub only: Mutex<Option<String>>,
+    pub under_way: UnderWay,
 }
 
 impl Letters {
@@ -383,7 +354,7 @@ impl SyncHandler for Letters {
         }
         if let Some(sets) = op.sets.get("tags") {
             for tag in &sets.add {
-                parts.push(Part::new(1, format!("tag:+{tag}"), 3, Safety::Repeatable).serial());
+                parts.push(Part::new(1, format!("tag:+{tag}"), 3, Safety::Repeatable).first_alone());
             }
             for tag in &sets.remove {
                 parts.push(Part::new(1, format!("tag:-{tag}"), 3, Safety::Repeatable).serial());
@@ -413,6 +384,7 @@ impl SyncHandler for Letters {
             _ => {}
         }
         self.writes.fetch_add(1, Ordering::Relaxed);
+        self.under_way.call(group).await;
         let mut receipts = Vec::new();
         for part in request.set.parts {
             let email = part.op.fields.text("email").unwrap_or_default().to_lowercase();

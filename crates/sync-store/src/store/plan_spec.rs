@@ -160,7 +160,7 @@ mod tests {
     fn part(group: &str, max: u32) -> PlannedPart {
         let safety = sync_core::Safety::Repeatable;
         let (budget, effects) = ("api".into(), Vec::new());
-        PlannedPart { stage: 0, group: group.into(), max, serial: false, budget, cost: 1, safety, effects }
+        PlannedPart { stage: 0, group: group.into(), max, serial: sync_core::Serial::No, budget, cost: 1, safety, effects }
     }
 
     fn numbers() -> Numbers {

@@ -111,7 +111,16 @@ pub(super) fn part(stage: u8, group: &str, max: u32) -> PlannedPart {
     let safety = Safety::LookUp { settle: Duration::from_secs(90) };
     // Parts that differ in nothing but what they set off are not alike.
     let effects = if group.len() % 2 == 1 { vec!["mail".to_owned()] } else { Vec::new() };
-    PlannedPart { stage, group: group.to_owned(), max, serial: false, budget: "api".into(), cost: 1, safety, effects }
+    PlannedPart {
+        stage,
+        group: group.to_owned(),
+        max,
+        serial: sync_core::Serial::No,
+        budget: "api".into(),
+        cost: 1,
+        safety,
+        effects,
+    }
 }
 
 pub(super) fn operation(local: &str, verb: Verb) -> Operation {

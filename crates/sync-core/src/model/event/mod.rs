@@ -51,6 +51,8 @@ pub struct Event {
     pub status: Option<EventStatus>,
     /// More words. Field `description`.
     pub description: Option<String>,
+    /// What it repeats: events of one series share this text. Each is an event of its own. Field `series`.
+    pub series: Option<String>,
     /// When it changed, by the clock of whoever holds it. Field `changed_at`.
     pub changed_at: Option<Timestamp>,
     /// Whatever else there is. Fields `extra.…`.
@@ -101,6 +103,7 @@ impl Model for Event {
         "capacity",
         "status",
         "description",
+        "series",
         "changed_at",
     ];
 
@@ -115,6 +118,7 @@ impl Model for Event {
             ("instructor", self.instructor),
             ("status", self.status.map(|status| status.as_str().to_owned())),
             ("description", self.description),
+            ("series", self.series),
         ];
         let dates = [("date", self.date), ("end_date", self.end_date)];
         let numbers = [("duration", self.duration), ("booked", self.booked), ("capacity", self.capacity)];
@@ -151,6 +155,7 @@ impl Model for Event {
                 "capacity" => event.capacity = number(field, value)?,
                 "status" => event.status = status(field, value)?,
                 "description" => event.description = text(field, value)?,
+                "series" => event.series = text(field, value)?,
                 "changed_at" => event.changed_at = instant(field, value)?,
                 name => {
                     let name = name.strip_prefix(EXTRA).unwrap_or(name);
@@ -217,6 +222,7 @@ mod tests {
             capacity: Some(Decimal::from(12)),
             status: Some(EventStatus::Scheduled),
             description: Some("Bring a towel".into()),
+            series: Some("S-3".into()),
             changed_at: Some(Timestamp::UNIX_EPOCH),
             extra: [("level".to_owned(), Value::text("rescue"))].into(),
         }

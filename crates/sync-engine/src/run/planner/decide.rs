@@ -89,7 +89,7 @@ impl Planner<'_, '_> {
         let mut decision = plan::decide(policy, sides);
         // An answer counts for what was asked: what changed since is another question.
         if let Decision::Ask(asked) = &decision {
-            match questions::settled(s, self.ask, &candidate.id, asked).await? {
+            match questions::settled(s, self.ask, &candidate, asked).await? {
                 Some(SettledBy::Leave) => return self.left_alone(&candidate),
                 Some(SettledBy::By(settle)) => {
                     sides.settle = Some(settle);
@@ -136,7 +136,7 @@ impl Planner<'_, '_> {
                 }
             }
             Decision::Ask(asked) => {
-                let mut changes = questions::two_sided(s, self.ask, &candidate, &asked).await?;
+                let mut changes = questions::two_sided(s, self.ask, &candidate, &asked, &mut self.asked_of_series).await?;
                 // That the two belong together is known by now, whatever becomes of the fields.
                 if let RemoteSide::Seen(seen) = &candidate.remote
                     && candidate.link.as_ref().is_none_or(|link| link.remote.is_none())

@@ -76,6 +76,8 @@ pub(crate) struct Planner<'s, 'a> {
     n_roots: u64,
     /// Counterparts of what the page's records refer to.
     refs: Refs,
+    /// Questions about several records of a series, as far as this run asked them.
+    asked_of_series: HashMap<sync_core::QuestionId, crate::Question>,
     ops: Vec<PlannedOp>,
     changes: Vec<Change>,
 }
@@ -125,6 +127,7 @@ impl<'s, 'a> Planner<'s, 'a> {
             slice_now: None,
             n_roots: 0,
             refs: Refs::new(),
+            asked_of_series: HashMap::new(),
             ops: Vec::new(),
             changes: Vec::new(),
         }
@@ -177,6 +180,7 @@ impl<'s, 'a> Planner<'s, 'a> {
         self.read_refs(&candidates).await?;
         self.match_remote(&mut candidates, why).await?;
         self.freed_keys(&candidates).await?;
+        self.left_groups(&candidates).await?;
         let shared = self.shared(&candidates).await?;
         for (candidate, is_shared) in candidates.into_iter().zip(shared) {
             if is_shared {

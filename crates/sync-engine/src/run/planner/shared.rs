@@ -104,6 +104,29 @@ impl Planner<'_, '_> {
         Ok(())
     }
 
+    /// Groups that a record went along with and left are decided again: what went there for it alone goes.
+    pub(super) async fn left_groups(&mut self, candidates: &[Candidate]) -> Result<(), Halt> {
+        let s = self.s;
+        let left = |candidate: &Candidate| {
+            let item = candidate.item.as_ref().filter(|item| item.outcome.code == code::SHARED_KEY)?;
+            let key = item.key.clone()?;
+            let stays = matches!(candidate.side, LocalSide::Live(_)) && candidate.key.as_ref() == Some(&key);
+            (!stays).then_some(key)
+        };
+        let keys: Vec<String> = candidates.iter().filter_map(left).collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let role = crate::run::local::default_role(s, self.ask);
+        let name = &self.ask.resource.name;
+        let holders =
+            s.engine.store.holders_of_keys(&s.scope, &s.account, name, &role, &keys).await.map_err(|error| s.halt(error))?;
+        for (key, holders) in keys.into_iter().zip(holders) {
+            self.groups.entry(key).or_default().extend(holders);
+        }
+        Ok(())
+    }
+
     /// Takes operations out of the plan again; returns their records.
     pub(super) async fn drop_planned(&mut self, seqs: &[u64], of: Option<&HashSet<&LocalId>>) -> Result<Vec<LocalId>, Halt> {
         let s = self.s;

@@ -1,5 +1,6 @@
 //! Questions: asked once, with the evidence, and remembered.
 
+mod series;
 mod two_sided;
 
 use sync_core::{Hash, LocalId, Outcome, OutcomeKind, Owner, QuestionId, Record, Remote, code};

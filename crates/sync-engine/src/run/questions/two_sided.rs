@@ -1,5 +1,7 @@
 //! Questions that arise where both sides count: conflicts, guarded changes, refusals, records that are only there.
 
+use std::collections::HashMap;
+
 use sync_core::{LocalId, Outcome, OutcomeKind, Owner, QuestionId, Record, Remote, RemoteId, code};
 
 use super::{
@@ -9,7 +11,7 @@ use super::{
         planner::Candidate,
         session::{Session, Settled as Settling},
     },
-    answer, id, labels, option,
+    answer, id, labels, option, series,
 };
 use crate::{
     AnswerOption, Change, Question, ReadyPart,
@@ -26,13 +28,16 @@ pub(crate) enum Settled {
 }
 
 /// The answer that a question has, if any.
-pub(crate) async fn answer_of(s: &Session<'_>, question: &QuestionId) -> Result<Option<String>, Halt> {
-    let found =
-        s.engine.store.questions_by_id(&s.scope, std::slice::from_ref(question)).await.map_err(|error| s.halt(error))?;
-    Ok(found.into_iter().next().flatten().and_then(|question| question.answer).map(|answer| answer.key))
+pub(crate) async fn answer_of(s: &Session<'_>, id: &QuestionId) -> Result<Option<String>, Halt> {
+    Ok(question(s, id).await?.and_then(|question| question.answer).map(|answer| answer.key))
 }
 
-fn code_of(asked: &Asked) -> &'static str {
+async fn question(s: &Session<'_>, id: &QuestionId) -> Result<Option<Question>, Halt> {
+    let found = s.engine.store.questions_by_id(&s.scope, std::slice::from_ref(id)).await.map_err(|error| s.halt(error))?;
+    Ok(found.into_iter().next().flatten())
+}
+
+pub(super) fn code_of(asked: &Asked) -> &'static str {
     if asked.is_guarded { code::GUARDED } else { code::CONFLICT }
 }
 
@@ -42,14 +47,20 @@ fn id_of(s: &Session<'_>, ask: &ResourceAsk, local: &LocalId, asked: &Asked) -> 
     id(s, ask, code_of(asked), &about)
 }
 
-/// What a person said about exactly this.
+/// What a person said about exactly this, of the record alone or of its series.
 pub(crate) async fn settled(
     s: &Session<'_>,
     ask: &ResourceAsk,
-    local: &LocalId,
+    candidate: &Candidate,
     asked: &Asked,
 ) -> Result<Option<Settled>, Halt> {
-    let answer = answer_of(s, &id_of(s, ask, local, asked)).await?;
+    let mut answer = answer_of(s, &id_of(s, ask, &candidate.id, asked)).await?;
+    if answer.is_none()
+        && let Some(group) = series::group(s, ask, candidate, asked)
+    {
+        let of_series = question(s, &group).await?.filter(|question| series::covers(question, &candidate.id, asked));
+        answer = of_series.and_then(|question| question.answer).map(|answer| answer.key);
+    }
     Ok(answer.and_then(|answer| match answer.as_str() {
         answer::OURS => Some(Settled::By(Settle::LocalWins)),
         answer::THEIRS => Some(Settled::By(Settle::RemoteWins)),
@@ -60,12 +71,14 @@ pub(crate) async fn settled(
     }))
 }
 
-/// A conflict, or a change there that a person must agree to: with both sides' values.
+/// A conflict, or a change there that a person must agree to: with both sides' values. `open` holds the questions about
+/// series that this run has asked so far.
 pub(crate) async fn two_sided(
     s: &Session<'_>,
     ask: &ResourceAsk,
     candidate: &Candidate,
     asked: &Asked,
+    open: &mut HashMap<QuestionId, Question>,
 ) -> Result<Vec<Change>, Halt> {
     let name = s.input.descriptor.name;
     let label = label(s, ask, &candidate.id).await;
@@ -100,7 +113,17 @@ pub(crate) async fn two_sided(
     });
     let subject =
         Subject { code: code_of(asked), id: id_of(s, ask, &candidate.id, asked), message, prompt, options, evidence };
-    Ok(put(s, ask, candidate, subject))
+    let Some(group) = series::group(s, ask, candidate, asked) else { return Ok(put(s, ask, candidate, subject)) };
+    let known = match open.get(&group) {
+        Some(known) => Some(known.clone()),
+        None => question(s, &group).await?,
+    };
+    let alone = Question { id: group.clone(), ..subject.question(s, ask, candidate) };
+    let Some(joined) = series::joined(s, ask, candidate, asked, known, alone).await? else {
+        return Ok(put(s, ask, candidate, subject));
+    };
+    open.insert(group, joined.clone());
+    Ok(put_question(s, ask, candidate, subject.message, joined))
 }
 
 /// Whether a further record shall make up for a change that the record there does not take any more: the answer, or the
@@ -265,27 +288,44 @@ struct Subject {
     evidence: serde_json::Value,
 }
 
+impl Subject {
+    fn question(&self, s: &Session<'_>, ask: &ResourceAsk, candidate: &Candidate) -> Question {
+        Question {
+            id: self.id.clone(),
+            resource: ask.resource.name.clone(),
+            locals: vec![candidate.id.clone()],
+            code: self.code.to_owned(),
+            prompt: self.prompt.clone(),
+            evidence: self.evidence.clone(),
+            options: self.options.clone(),
+            asked_at: s.now(),
+            answer: None,
+        }
+    }
+}
+
 fn put(s: &Session<'_>, ask: &ResourceAsk, candidate: &Candidate, subject: Subject) -> Vec<Change> {
-    let outcome = Outcome::new(OutcomeKind::Question, subject.code, subject.message)
+    let question = subject.question(s, ask, candidate);
+    put_question(s, ask, candidate, subject.message, question)
+}
+
+fn put_question(
+    s: &Session<'_>,
+    ask: &ResourceAsk,
+    candidate: &Candidate,
+    message: String,
+    question: Question,
+) -> Vec<Change> {
+    let outcome = Outcome::new(OutcomeKind::Question, question.code.clone(), message)
         .remedy(Owner::EndUserData, "Answer the question; it goes with the next sync.");
     let mut changes = s.settle_item(Settling {
         hash: candidate.hash,
         standing: candidate.item.as_ref(),
-        question: Some(subject.id.clone()),
+        question: Some(question.id.clone()),
         ..Settling::new(&ask.resource.name, &candidate.id, outcome)
     });
     if !s.is_dry() {
-        changes.push(Change::Ask(Question {
-            id: subject.id,
-            resource: ask.resource.name.clone(),
-            locals: vec![candidate.id.clone()],
-            code: subject.code.to_owned(),
-            prompt: subject.prompt,
-            evidence: subject.evidence,
-            options: subject.options,
-            asked_at: s.now(),
-            answer: None,
-        }));
+        changes.push(Change::Ask(question));
     }
     changes
 }

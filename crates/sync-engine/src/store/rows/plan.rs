@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sync_core::{AccountId, CallKey, Hash, Operation, Part, ResourceName, RunId, Safety};
+use sync_core::{AccountId, CallKey, Hash, Operation, Part, ResourceName, RunId, Safety, Serial};
 
 /// One operation of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -30,8 +30,8 @@ pub struct PlannedPart {
     pub group: String,
     /// Most parts in one call.
     pub max: u32,
-    /// Whether the group's calls go one after another.
-    pub serial: bool,
+    /// Which calls of the group wait for another one of it.
+    pub serial: Serial,
     /// The budget.
     pub budget: String,
     /// What a call costs.
