@@ -3,8 +3,8 @@
 use std::{path::Path, sync::Arc};
 
 use sync_core::{
-    AuthScheme, Error, ErrorKind, HostRecords, IntegrationId, OrganizationId, Owner, Result, RunId, Scope, Transport,
-    WritableRecords,
+    AuthScheme, Error, ErrorKind, HostRecords, IntegrationId, Notifier, OrganizationId, Owner, Result, RunId, Scope,
+    Transport, WritableRecords,
 };
 use sync_dispatch::{
     ConnectionRow, Dispatcher, ENABLED, KNOWN, Store,
@@ -70,7 +70,15 @@ impl App {
     /// # Errors
     /// As [`App::open`], and when the archive can't be written.
     pub(crate) async fn open_with(&self, make: Make, har: Option<&Path>) -> Result<Workbench> {
-        self.open_as(make, har, |records| Arc::new(records)).await
+        self.open_as(make, har, |records| Arc::new(records), None).await
+    }
+
+    /// The same, with somebody to tell what waits for people.
+    ///
+    /// # Errors
+    /// As [`App::open`].
+    pub(crate) async fn open_telling(&self, make: Make, notifier: Option<Arc<dyn Notifier>>) -> Result<Workbench> {
+        self.open_as(make, None, |records| Arc::new(records), notifier).await
     }
 
     /// The same, with rules of the host's own around the records.
@@ -82,6 +90,7 @@ impl App {
         make: Make,
         har: Option<&Path>,
         rules: impl FnOnce(EmbeddedRecords) -> Arc<dyn WritableRecords>,
+        notifier: Option<Arc<dyn Notifier>>,
     ) -> Result<Workbench> {
         let store = self.store(make).await?;
         let records = store.records();
@@ -93,7 +102,7 @@ impl App {
             }
             Some(_) => {}
         }
-        let dispatcher = self.dispatcher(&store, &records, rules(records.clone()), har)?;
+        let dispatcher = self.dispatcher(&store, &records, rules(records.clone()), har, notifier)?;
         Ok(Workbench { store, records, dispatcher })
     }
 
@@ -153,6 +162,7 @@ impl App {
         records: &EmbeddedRecords,
         host: Arc<dyn WritableRecords>,
         har: Option<&Path>,
+        notifier: Option<Arc<dyn Notifier>>,
     ) -> Result<Dispatcher> {
         let config = &self.config;
         let records = Arc::new(records.clone());
@@ -171,6 +181,9 @@ impl App {
             if let Some(client) = &provider.oauth {
                 builder = builder.oauth_client(id.as_str(), client.clone());
             }
+        }
+        if let Some(notifier) = notifier {
+            builder = builder.notifier(notifier);
         }
         if let Some(path) = har {
             let archive = Archive::create(path, self.transport()?, Arc::new(system_clock()))?;

@@ -92,6 +92,9 @@ pub(crate) enum Command {
     /// Sync: send what changed, read who unsubscribed
     #[command(after_help = EXIT_CODES)]
     Sync(SyncArgs),
+    /// Do what time asks for: scheduled runs, news, weekly checks, retention; for cron, or with --watch for a service
+    #[command(after_help = EXIT_CODES)]
+    Due(DueArgs),
     /// List the runs of a connection, or what became of the items of one run
     Runs(RunsArgs),
     /// Say what became of one record, and why
@@ -239,6 +242,20 @@ pub(crate) struct ImportArgs {
     pub(crate) dry_run: bool,
 }
 
+/// `due`.
+#[derive(Debug, Args)]
+pub(crate) struct DueArgs {
+    /// Go on until Ctrl-C or SIGTERM
+    #[arg(long)]
+    pub(crate) watch: bool,
+    /// With --watch: how often to look, such as 30s or 5m
+    #[arg(long, value_parser = duration, default_value = "1m", requires = "watch")]
+    pub(crate) every: Duration,
+    /// Also sync connections whose last run began longer ago than this, such as 15m
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) sync_every: Option<Duration>,
+}
+
 /// `runs`.
 #[derive(Debug, Args)]
 pub(crate) struct RunsArgs {
@@ -304,9 +321,12 @@ pub(crate) struct RetryArgs {
 pub(crate) struct ForgetArgs {
     /// The record's id
     pub(crate) id: String,
-    /// Also delete the record itself from this database
+    /// Also delete the record itself from this database, so that the next sync takes it away at the providers
     #[arg(long)]
     pub(crate) delete: bool,
+    /// Show what this side effect would change about that, such as permanent-deletion; may be given several times
+    #[arg(long = "grant", value_name = "EFFECT")]
+    pub(crate) grants: Vec<String>,
 }
 
 /// `sandbox`.
@@ -384,7 +404,7 @@ fn delimiter(text: &str) -> Result<char, String> {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let wrong = || "write it as 50ms, 2s or 1m".to_owned();
+    let wrong = || "write it as 50ms, 2s, 1m or 1h".to_owned();
     let at = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
     let (number, unit) = text.split_at(at);
     let number: u64 = number.parse().map_err(|_| wrong())?;
@@ -392,6 +412,7 @@ fn duration(text: &str) -> Result<Duration, String> {
         "ms" => Ok(Duration::from_millis(number)),
         "s" => Ok(Duration::from_secs(number)),
         "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
+        "h" => Ok(Duration::from_secs(number.saturating_mul(60 * 60))),
         _ => Err(wrong()),
     }
 }
@@ -427,7 +448,8 @@ mod tests {
     fn durations_and_delimiters_are_read() {
         assert_eq!(duration("50ms"), Ok(Duration::from_millis(50)));
         assert_eq!(duration("2s"), Ok(Duration::from_secs(2)));
-        assert!(duration("50").is_err() && duration("ms").is_err() && duration("5h").is_err());
+        assert!(duration("50").is_err() && duration("ms").is_err() && duration("5d").is_err());
+        assert_eq!(duration("5h"), Ok(Duration::from_secs(5 * 60 * 60)));
         assert_eq!(delimiter("tab"), Ok('\t'));
         assert_eq!(delimiter(";"), Ok(';'));
         assert!(delimiter("x").is_err() && delimiter("").is_err() && delimiter(";;").is_err());

@@ -116,13 +116,23 @@ fn a_person_is_forgotten_and_the_record_deleted() {
     world.import(&customers(2));
     world.connect();
     world.first_sync().exits(0);
+    world.run(&["forget", "C-0001"]).exits(0).says("At Mailchimp nothing is taken away");
     let forgotten = world.run(&["forget", "C-0001", "--delete", "--json"]).exits(0).json();
     assert_eq!(forgotten["deleted"], true);
-    assert_eq!(forgotten["erased"][0]["integration"], "mailchimp", "{forgotten}");
+    assert_eq!(forgotten["remote"][0]["plan"]["details"]["planned"], serde_json::json!({"remove": 1}), "{forgotten}");
     let next = world.run(&["sync", "mailchimp", "--json"]).exits(0).json();
     assert_eq!(next["synced"], 1, "{next}");
     assert_eq!(world.members("archived"), 1);
     world.run(&["forget", "C-0404"]).exits(0).says("Nothing was kept");
+    // For good, with the grant, and by the command that was shown.
+    let ran = world.run(&["forget", "C-0002", "--delete", "--grant", "permanent-deletion"]).exits(0);
+    assert!(ran.stdout.contains("erases 1 contact"), "{ran:?}");
+    let shown = "syncctl sync mailchimp --org blue-manta --item contacts:C-0002 --grant permanent-deletion";
+    let ran = ran.says(shown);
+    assert_eq!(world.members("subscribed"), 1, "nothing was done yet: {ran:?}");
+    world.run(&shown.split(' ').skip(1).collect::<Vec<_>>()).exits(0);
+    assert_eq!((world.members("subscribed"), world.members("archived")), (0, 1));
+    assert!(!world.sandbox.state().to_string().contains("guest.2@example.com"));
 }
 
 #[test]

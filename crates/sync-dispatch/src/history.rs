@@ -5,9 +5,12 @@ use std::collections::{BTreeSet, HashMap};
 use jiff::Timestamp;
 use serde::Serialize;
 use sync_core::{
-    Collection, Error, ErrorKind, ItemRef, LocalId, OrganizationId, QuestionId, RemoteId, ResourceName, Result, RunId, Scope,
+    Collection, EffectGrants, Error, ErrorKind, ItemRef, LocalId, OrganizationId, QuestionId, RemoteId, ResourceName,
+    Result, RunId, Scope, SyncRequest, SyncResult,
 };
-use sync_engine::{Answer, CallRow, Erased, Item, ItemCount, LeaseInfo, Link, OutcomeRow, Question, RunRow};
+use sync_engine::{
+    Answer, CallRow, Erased, Item, ItemCount, LeaseInfo, Link, LinkState, OutcomeRow, Question, RunOptions, RunRow,
+};
 
 use crate::{Dispatcher, connect::PAGE};
 
@@ -86,13 +89,28 @@ impl std::fmt::Debug for Why {
     }
 }
 
-/// What [`Dispatcher::forget`] erased, by integration and kind of record.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+/// What [`Dispatcher::forget`] erased, by integration and kind of record, and what it leaves to do at the providers.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct Forgotten {
     /// What was erased where.
     pub erased: Vec<(Scope, ResourceName, Erased)>,
+    /// What the next sync would do about the record where it is linked.
+    pub remote: Vec<RemotePart>,
+}
+
+/// What lies at a provider of a record that was erased here.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct RemotePart {
+    /// At which connection.
+    pub scope: Scope,
+    /// The kind of record.
+    pub resource: ResourceName,
+    /// A dry run of a sync of it alone: its `details.planned` says whether it would be taken away.
+    pub plan: SyncResult,
 }
 
 impl Dispatcher {
@@ -253,12 +271,21 @@ impl Dispatcher {
     }
 
     /// Erases what is known about one record, at all integrations of the organization: bases, before-images, the words of
-    /// outcomes, questions. Link ids and suppressions stay, so that it is neither sent twice nor mailed again. What lies
-    /// at the provider is not touched.
+    /// outcomes, questions. Link ids and suppressions stay, so that it is neither sent twice nor mailed again.
+    ///
+    /// What lies at the providers is not touched, but planned: where the record is linked, what the next sync with these
+    /// grants would do there is in the answer. That is to take it away where the host deleted it, so delete it first. A
+    /// plan that can't be made says why, and takes nothing of the erasure back.
     ///
     /// # Errors
     /// When the store fails; what was erased by then stays erased.
-    pub async fn forget(&self, organization: &OrganizationId, of: &Collection, record: &LocalId) -> Result<Forgotten> {
+    pub async fn forget(
+        &self,
+        organization: &OrganizationId,
+        of: &Collection,
+        record: &LocalId,
+        grants: &EffectGrants,
+    ) -> Result<Forgotten> {
         let mut forgotten = Forgotten::default();
         for integration in self.0.registry.iter() {
             let descriptor = integration.descriptor();
@@ -268,9 +295,29 @@ impl Dispatcher {
                 if erased != Erased::default() {
                     forgotten.erased.push((scope.clone(), resource.name.clone(), erased));
                 }
+                if self.is_there(&scope, &resource.name, record).await? {
+                    let item = format!("{}:{record}", resource.name);
+                    let request = SyncRequest::new(organization.clone(), descriptor.id).items([item]).dry_run();
+                    let options = RunOptions::new().grants(grants.clone()).owner("forget");
+                    let plan = self.dispatch_with(request, options).await;
+                    forgotten.remote.push(RemotePart { scope: scope.clone(), resource: resource.name.clone(), plan });
+                }
             }
         }
         Ok(forgotten)
+    }
+
+    /// True when a record has a counterpart in the account that is connected.
+    async fn is_there(&self, scope: &Scope, resource: &ResourceName, record: &LocalId) -> Result<bool> {
+        let Some(account) = self.0.store.connection(scope).await?.and_then(|row| row.account) else { return Ok(false) };
+        let links = self.0.store.links_of(scope, record.as_str()).await?;
+        Ok(links.iter().any(|link| {
+            link.account == account
+                && link.resource == *resource
+                && link.local == *record
+                && link.remote.is_some()
+                && link.state == LinkState::Live
+        }))
     }
 
     /// Calls that have no answer yet, the oldest first.

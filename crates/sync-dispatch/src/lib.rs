@@ -53,7 +53,7 @@ pub use connect::{ConnectOptions, Connected};
 pub use dispatcher::Dispatcher;
 pub use due::{Did, Due};
 pub use health::{Disconnected, Health};
-pub use history::{Forgotten, Labelled, LabelledQuestion, Why};
+pub use history::{Forgotten, Labelled, LabelledQuestion, RemotePart, Why};
 pub use plan::{
     Applied, FieldChange, MovedRecord, PlanCost, PlanEffect, PlanFile, PlanHead, PlanLimit, PlanLine, PlanWriter, Side,
 };
@@ -64,7 +64,7 @@ pub use wire::{EndpointAnswer, SyncDetails, endpoint_answer};
 pub use sync_core as core;
 pub use sync_engine::{
     Breaker, ConnectionRow, ConnectionStatus, EngineConfig, MemoryStore, Progress, ProgressEvent, Retention, RunOptions,
-    Store,
+    RunRow, Store,
 };
 pub use sync_http as http;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]

@@ -78,7 +78,7 @@ pub(super) async fn run(args: &DemoArgs, database: Option<String>, out: Output) 
     let app = App { config: Config::load(flags, &|_| None, &known_providers())?, out };
     app.must_be_new().await?;
     let (boat, day) = shop.yard(captain::today());
-    let bench = app.open_as(Make::Yes, None, |records| Arc::new(ShopRecords::new(records, boat, day))).await?;
+    let bench = app.open_as(Make::Yes, None, |records| Arc::new(ShopRecords::new(records, boat, day)), None).await?;
     let demo = Demo { app: &app, bench: &bench, shop: &shop, sandbox: &sandbox, calendar: &calendar, folder: &folder };
     let shown = demo.show().await;
     bench.close().await;

@@ -1,15 +1,15 @@
 //! `runs`, `why`, `retry` and `forget`.
 
 use jiff::Timestamp;
-use sync_core::{Collection, ErrorKind, LocalId, Outcome, Result, RunId, Scope};
-use sync_dispatch::Why;
+use sync_core::{Collection, EffectGrants, ErrorKind, LocalId, Outcome, Result, RunId, Scope};
+use sync_dispatch::{RemotePart, Why};
 
 use super::sync::name;
 use crate::{
     app::{App, Make, Workbench},
     args::{ForgetArgs, RetryArgs, RunsArgs, WhyArgs},
     exit::Exit,
-    output::{count, thousands},
+    output::{Output, count, thousands},
 };
 
 /// Lists runs, or the outcomes of one.
@@ -201,11 +201,13 @@ pub(super) async fn forget(app: &App, args: &ForgetArgs) -> Result<Exit> {
     let bench = app.open(Make::No).await?;
     let id = LocalId::new(args.id.clone());
     let done = async {
-        let forgotten = bench.dispatcher.forget(&organization, &Collection::CUSTOMERS, &id).await?;
+        // Deleted first: what is left to do at the providers is planned from what is here then.
         let n_deleted = match args.delete {
             true => bench.records.delete(&organization, &Collection::CUSTOMERS, std::slice::from_ref(&id)).await?,
             false => 0,
         };
+        let grants = EffectGrants::of(args.grants.iter().cloned());
+        let forgotten = bench.dispatcher.forget(&organization, &Collection::CUSTOMERS, &id, &grants).await?;
         Ok((forgotten, n_deleted))
     };
     let done = done.await;
@@ -218,7 +220,9 @@ pub(super) async fn forget(app: &App, args: &ForgetArgs) -> Result<Exit> {
             serde_json::json!({"integration": scope.integration, "resource": resource, "erased": erased})
         })
         .collect();
-    app.out.document(&serde_json::json!({"success": true, "erased": erased, "deleted": n_deleted > 0}));
+    app.out.document(&serde_json::json!({
+        "success": true, "erased": erased, "deleted": n_deleted > 0, "remote": forgotten.remote
+    }));
     if erased.is_empty() && n_deleted == 0 {
         app.out.say(format!("Nothing was kept about {id}."));
     }
@@ -233,12 +237,37 @@ pub(super) async fn forget(app: &App, args: &ForgetArgs) -> Result<Exit> {
         ));
     }
     if n_deleted > 0 {
-        app.out.say(format!(
-            "The record {id} is deleted here; the next sync takes it away there, as the connection's settings say."
-        ));
+        app.out.say(format!("The record {id} is deleted here."));
     }
+    forgotten.remote.iter().for_each(|part| tell_remote(app.out, part, &id, args));
     app.out.say("Links and the list of addresses that are never mailed again stay.");
     Ok(Exit::Done)
+}
+
+/// What lies at a provider of an erased record, and how it goes.
+fn tell_remote(out: Output, part: &RemotePart, id: &LocalId, args: &ForgetArgs) {
+    let RemotePart { scope, resource, plan, .. } = part;
+    let place = name(scope);
+    let details = plan.details.as_ref();
+    if !plan.success {
+        let why = plan.errors.iter().flatten().next().map_or("", String::as_str);
+        out.note(format!("What lies at {place} could not be planned: {why}"));
+        return;
+    }
+    if details.is_none_or(|details| details.planned.of("remove") == 0) {
+        out.say(format!(
+            "At {place} nothing is taken away: the record is still here, and a sync writes it again. Delete it too \
+             (--delete), and the sync after that takes it away there."
+        ));
+        return;
+    }
+    out.say(format!("Left to do at {place}, with the next sync:"));
+    for note in details.iter().flat_map(|details| &details.notes) {
+        out.say(format!("  {note}"));
+    }
+    let grants: String = args.grants.iter().map(|effect| format!(" --grant {effect}")).collect();
+    let sync = format!("syncctl sync {} --org {} --item {resource}:{id}{grants}", scope.integration, scope.organization);
+    out.say(format!("  now, and this record alone: {sync}"));
 }
 
 /// What an outcome says, in one line.

@@ -4,6 +4,7 @@ mod apply;
 mod audit;
 mod connect;
 mod demo;
+mod due;
 mod history;
 mod import;
 mod plan;
@@ -71,6 +72,7 @@ async fn dispatch(cli: Cli, out: Output) -> Result<Exit> {
         Command::Undo(args) => undo::run(&app, &args).await,
         Command::Audit(args) => audit::run(&app, &args).await,
         Command::Sync(args) => sync::sync(&app, &args).await,
+        Command::Due(args) => due::run(&app, &args).await,
         Command::Runs(args) => history::runs(&app, &args).await,
         Command::Why(args) => history::why(&app, &args).await,
         Command::Questions(args) => questions::list(&app, &args).await,

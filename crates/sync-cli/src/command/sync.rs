@@ -140,12 +140,35 @@ impl<'a> Run<'a> {
 
 /// The first Ctrl-C asks the run to stop, the second ends the program.
 async fn cancel_on_signal(cancel: Cancel, out: Output) {
-    if tokio::signal::ctrl_c().await.is_ok() {
-        cancel.cancel();
-        out.note("Stopping: what is under way is finished and recorded. Press Ctrl-C again to end at once.");
-        if tokio::signal::ctrl_c().await.is_ok() {
-            std::process::exit(i32::from(Exit::Later.code()));
+    owner_signal().await;
+    cancel.cancel();
+    out.note("Stopping: what is under way is finished and recorded. Press Ctrl-C again to end at once.");
+    owner_signal().await;
+    std::process::exit(i32::from(Exit::Later.code()));
+}
+
+/// Ends when who started the program wants it to stop: Ctrl-C, or the SIGTERM of a service manager. Never, where neither
+/// can be heard.
+pub(super) async fn owner_signal() {
+    let interrupted = async {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
         }
+    };
+    #[cfg(unix)]
+    let terminated = async {
+        match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
+            Ok(mut signal) => {
+                signal.recv().await;
+            }
+            Err(_) => std::future::pending::<()>().await,
+        }
+    };
+    #[cfg(not(unix))]
+    let terminated = std::future::pending::<()>();
+    tokio::select! {
+        () = interrupted => {}
+        () = terminated => {}
     }
 }
 

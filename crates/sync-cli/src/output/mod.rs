@@ -88,6 +88,15 @@ impl Output {
         }
     }
 
+    /// One document of many, on a line of its own.
+    pub(crate) fn line(self, document: &impl Serialize) {
+        if self.json
+            && let Ok(text) = serde_json::to_string(document)
+        {
+            print(&mut io::stdout(), &text);
+        }
+    }
+
     /// An error: what happened, what to do, and the exit code.
     pub(crate) fn error(self, error: &Error) -> Exit {
         let exit = Exit::of_error(error);
