@@ -371,7 +371,8 @@ async fn the_history_of_a_run_carries_the_hosts_labels() {
     let why = world.dispatcher.why(&world.scope(), "r-c1").await.unwrap();
     assert_eq!(why.links[0].row.local.as_str(), "c1");
 
-    let forgotten = world.dispatcher.forget(&ORG.into(), &sync_core::Collection::CUSTOMERS, &"c1".into()).await.unwrap();
+    let (customers, grants) = (sync_core::Collection::CUSTOMERS, sync_core::EffectGrants::none());
+    let forgotten = world.dispatcher.forget(&ORG.into(), &customers, &"c1".into(), &grants).await.unwrap();
     assert_eq!(forgotten.erased.len(), 1, "{forgotten:?}");
 }
 
