@@ -7,7 +7,10 @@ mod support;
 
 use std::{
     io::{Read as _, Write as _},
-    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, channel},
+    },
     time::{Duration, Instant},
 };
 
@@ -20,7 +23,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The program at a terminal.
 struct Terminal {
-    pty: Pty,
+    pty: Arc<Pty>,
     child: std::process::Child,
     shown: String,
     news: Receiver<Vec<u8>>,
@@ -36,11 +39,12 @@ impl Terminal {
         }
         let child = command.spawn(pts).unwrap();
         let (tell, news) = channel();
-        let mut screen = pty.try_clone().unwrap();
+        let pty = Arc::new(pty);
+        let screen = Arc::clone(&pty);
         // A terminal whose program has ended answers with an error: then there is no more.
         std::thread::spawn(move || {
             let mut buffer = [0; 4096];
-            while let Ok(n) = screen.read(&mut buffer) {
+            while let Ok(n) = (&*screen).read(&mut buffer) {
                 if n == 0 || tell.send(buffer[..n].to_vec()).is_err() {
                     break;
                 }
@@ -68,8 +72,9 @@ impl Terminal {
     }
 
     fn types(&mut self, line: &str) {
-        self.pty.write_all(line.as_bytes()).unwrap();
-        self.pty.write_all(b"\n").unwrap();
+        let mut pty = &*self.pty;
+        pty.write_all(line.as_bytes()).unwrap();
+        pty.write_all(b"\n").unwrap();
     }
 
     /// What was shown to the end, and the exit code.
