@@ -37,7 +37,10 @@ pub(crate) async fn plan_resource(s: &Session<'_>, planner: &mut Planner<'_, '_>
     let ask = planner.ask;
     let filter = filter(s, ask);
     let stored = s.engine.store.cursor(&s.scope, &ask.stream).await.map_err(|error| s.halt(error))?;
-    let cursor = if s.is_audit() { None } else { usable(stored, &filter) };
+    let usable = if s.is_audit() { None } else { usable(stored, &filter) };
+    // A host without a change feed leaves no position, only that everything was looked at under these settings.
+    let was_decided = usable.is_some();
+    let cursor = usable.filter(|cursor| *cursor != NO_POSITION);
     let next = match cursor {
         Some(cursor) => {
             planner.may_repeat = true;
@@ -48,15 +51,18 @@ pub(crate) async fn plan_resource(s: &Session<'_>, planner: &mut Planner<'_, '_>
         }
         None => {
             // Other settings, or the first time: what was left out before is decided again.
-            planner.decide_standing = true;
+            planner.decide_standing = !was_decided;
             scan(s, planner).await?
         }
     };
     due_items(s, planner).await?;
     planner.finish().await?;
-    let at = s.now();
-    Ok(next.map(|cursor| Change::Cursor { stream: ask.stream.clone(), cursor: Some(StoredCursor { cursor, filter, at }) }))
+    let stored = StoredCursor { cursor: next.unwrap_or(NO_POSITION), filter, at: s.now() };
+    Ok(Some(Change::Cursor { stream: ask.stream.clone(), cursor: Some(stored) }))
 }
+
+/// The cursor of a host that has none.
+const NO_POSITION: Cursor = Cursor::from_static("");
 
 /// What changed since the cursor.
 async fn changed(s: &Session<'_>, planner: &mut Planner<'_, '_>, cursor: &Cursor) -> Result<Option<Cursor>, Halt> {

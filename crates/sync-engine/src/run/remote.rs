@@ -1,6 +1,6 @@
 //! Plan, from the other side: what feeds showed to be changed, new or gone there, where both sides count.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use sync_core::{
     ContainerId, Error, ErrorKind, Find, FindBy, Found, Hash, Local, LocalId, LocalState, Outcome, Owner, PlanHash, Remote,
@@ -59,7 +59,7 @@ async fn seen(s: &Session<'_>, planner: &mut Planner<'_, '_>) -> Result<(), Halt
 /// new there.
 pub(crate) async fn take_seen(s: &Session<'_>, planner: &mut Planner<'_, '_>, remotes: Vec<Remote>) -> Result<(), Halt> {
     let ask = planner.ask;
-    let mut by_container: HashMap<Option<ContainerId>, Vec<Remote>> = HashMap::new();
+    let mut by_container: BTreeMap<Option<ContainerId>, Vec<Remote>> = BTreeMap::new();
     for remote in remotes {
         by_container.entry(remote.container.clone()).or_default().push(remote);
     }
@@ -277,7 +277,7 @@ async fn suspiciously_empty(s: &Session<'_>, ask: &ResourceAsk, container: Optio
 /// Looks linked records up that may be gone.
 async fn confirm(s: &Session<'_>, planner: &mut Planner<'_, '_>, links: Vec<Link>) -> Result<(), Halt> {
     let ask = planner.ask;
-    let mut by_container: HashMap<Option<ContainerId>, Vec<Link>> = HashMap::new();
+    let mut by_container: BTreeMap<Option<ContainerId>, Vec<Link>> = BTreeMap::new();
     for link in links {
         by_container.entry(link.container.clone()).or_default().push(link);
     }

@@ -70,12 +70,7 @@ pub(super) fn record(
                 changes.push(Change::PutLink(link));
             }
             if is_last {
-                let outcome = if crate::run::apply::is_match(operation.reason) {
-                    Outcome::new(OutcomeKind::Updated, code::DONE, "")
-                } else {
-                    Outcome::done(operation.verb)
-                };
-                changes.extend(settled(outcome, Some(&id), None));
+                changes.extend(settled(told(operation), Some(&id), None));
                 lift(batch, operation, changes);
             }
         }
@@ -119,6 +114,26 @@ pub(crate) fn main_after(ask: &ResourceAsk, part: &ReadyPart, mains: &[Link]) ->
     // Taken back, it is not made again until the host's record changes.
     let hash = if operation.reason == Reason::Undone { main.hash } else { part.hash };
     Some(Change::PutLink(Link { hash, base: Some(base), ..main.clone() }))
+}
+
+/// What became of an operation whose last part was done there. What was written over is told.
+fn told(operation: &Operation) -> Outcome {
+    let done = if crate::run::apply::is_match(operation.reason) {
+        Outcome::new(OutcomeKind::Updated, code::DONE, "")
+    } else {
+        Outcome::done(operation.verb)
+    };
+    match operation.reason {
+        Reason::Settled => {
+            let fields: Vec<&str> = operation.changed.iter().map(|field| field.as_str()).collect();
+            let message = format!("changed on both sides; {} was taken from here", fields.join(", "));
+            Outcome::new(done.kind, code::CONFLICT_SETTLED, message)
+        }
+        Reason::EditBeatsDelete => {
+            Outcome::new(done.kind, code::EDIT_BEATS_DELETE, "deleted there and changed here: it is there again")
+        }
+        _ => done,
+    }
 }
 
 /// True when a link would be the same after a part that isn't its operation's last.

@@ -1,6 +1,6 @@
 //! What the store and the provider know about a page of records.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use sync_core::{
@@ -57,7 +57,7 @@ impl Planner<'_, '_> {
             });
         }
         let ids: Vec<LocalId> = candidates.iter().map(|candidate| candidate.id.clone()).collect();
-        let roles: HashSet<Role> = candidates.iter().map(|candidate| candidate.target.role.clone()).collect();
+        let roles: BTreeSet<Role> = candidates.iter().map(|candidate| candidate.target.role.clone()).collect();
         for role in roles {
             let links =
                 store.links_by_local(&s.scope, &s.account, name, &role, &ids).await.map_err(|error| s.halt(error))?;
@@ -113,7 +113,7 @@ impl Planner<'_, '_> {
             matches!(candidate.side, LocalSide::Live(_)) && candidate.link.as_ref().is_none_or(|link| link.remote.is_none())
         };
         if self.has_seen {
-            let mut by_container: HashMap<Option<ContainerId>, Vec<usize>> = HashMap::new();
+            let mut by_container: BTreeMap<Option<ContainerId>, Vec<usize>> = BTreeMap::new();
             for (idx, candidate) in candidates.iter().enumerate() {
                 if is_new(candidate) && candidate.key.is_some() {
                     by_container.entry(candidate.target.container.clone()).or_default().push(idx);
@@ -150,7 +150,8 @@ impl Planner<'_, '_> {
         // Single items are looked up, linked or not: no feed was read for them. New records are where the provider would
         // make a twin.
         let must_look = |candidate: &Candidate| {
-            let counts = matches!(candidate.side, LocalSide::Live(_)) || self.ask.is_two_way();
+            // What is taken away there needs its version of today, once it turned out to have moved.
+            let counts = matches!(candidate.side, LocalSide::Live(_)) || self.ask.is_two_way() || why == Why::Again;
             let unread = candidate.remote == RemoteSide::Unread && counts;
             // What stands may have changed there when nobody looked, and without a base nothing tells what it was.
             let is_unsure = self.ask.is_two_way()
@@ -255,7 +256,7 @@ impl Planner<'_, '_> {
     async fn linked_sides(&self, candidates: &mut [Candidate]) -> Result<(), Halt> {
         let s = self.s;
         let is_open = |candidate: &Candidate| candidate.remote == RemoteSide::Unread && candidate.link.is_some();
-        let mut by_container: HashMap<Option<ContainerId>, Vec<(usize, RemoteId)>> = HashMap::new();
+        let mut by_container: BTreeMap<Option<ContainerId>, Vec<(usize, RemoteId)>> = BTreeMap::new();
         for idx in indexes(candidates, is_open) {
             let Some(candidate) = candidates.get_mut(idx) else { continue };
             if self.gone.contains(&candidate.id) {

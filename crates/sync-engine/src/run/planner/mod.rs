@@ -10,7 +10,7 @@ mod only_there;
 mod operation;
 mod shared;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use sync_core::{Hash, Local, LocalId, NaturalKey, Outcome, OutcomeKind, Refs, Target, Version, code};
 
@@ -53,7 +53,7 @@ pub(crate) struct Planner<'s, 'a> {
     /// The last sequence number of the run's plan.
     pub(crate) seq: u64,
     /// Groups of records with one key, to be resolved when all pages are in.
-    groups: BTreeMap<String, HashSet<LocalId>>,
+    groups: BTreeMap<String, BTreeSet<LocalId>>,
     /// Operations of this run by a fingerprint of their record, where a record may be shown more than once.
     planned: HashMap<u64, u64>,
     /// True while records may be shown more than once.
