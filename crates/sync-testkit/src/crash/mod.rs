@@ -4,8 +4,13 @@
 //! their calls lies a point; points are numbered in the order in which a run comes by. At the chosen one the run is
 //! dropped where it stands, as if the process had been killed: what the store holds and what the provider did stay,
 //! everything in memory is gone. [`sweep`] does this for every point there is.
+//!
+//! A process can also be frozen at a point, for longer than its lease lasts, and several can run side by side:
+//! [`side_by_side`] lets them take turns at their points, by seed.
 
 mod doors;
+mod host;
+mod side_by_side;
 mod sink;
 mod store;
 mod sweep;
@@ -16,8 +21,13 @@ use std::{
     future::{Future, pending, poll_fn},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Poll,
+    time::Duration,
 };
 
+use crate::SeededRandom;
+
+pub use host::CrashRecords;
+pub use side_by_side::{Process, side_by_side};
 pub use sink::CrashSink;
 pub use store::CrashStore;
 pub use sweep::{Sweep, World, sweep, sweep_twice};
@@ -27,12 +37,24 @@ pub use transport::CrashTransport;
 #[derive(Debug, Clone, Default)]
 pub struct Crash(Arc<Mutex<State>>);
 
+/// What happens to a process at a point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strike {
+    /// It is killed.
+    Die,
+    /// Nothing of it goes on for so long, as when its machine is suspended. Only where it runs by [`side_by_side`].
+    Freeze(Duration),
+}
+
 #[derive(Debug, Default)]
 struct State {
-    /// The point at which it dies; never when `None`.
-    at: Option<u64>,
+    strikes: BTreeMap<u64, Strike>,
     passed: u64,
     struck: Option<String>,
+    /// A freeze that nobody saw to yet.
+    frozen: Option<Duration>,
+    /// By what it lets others go first at its points.
+    turns: Option<SeededRandom>,
     by_name: BTreeMap<String, u64>,
 }
 
@@ -44,14 +66,27 @@ impl Crash {
 
     /// The process dies at this point, counted from 1.
     pub fn at(point: u64) -> Self {
+        Self::struck_by([(point, Strike::Die)])
+    }
+
+    /// This happens to the process at these points, counted from 1.
+    pub fn struck_by(strikes: impl IntoIterator<Item = (u64, Strike)>) -> Self {
         let crash = Self::default();
-        crash.state().at = Some(point);
+        crash.state().strikes.extend(strikes);
         crash
+    }
+
+    /// The process lets others go first at its points, by this seed.
+    #[must_use]
+    pub fn with_turns(self, seed: u64) -> Self {
+        self.state().turns = Some(SeededRandom::new(seed));
+        self
     }
 
     /// A new process: points are counted from the start, and it dies at this one, or never.
     pub fn restart(&self, at: Option<u64>) {
-        *self.state() = State { at, ..State::default() };
+        let strikes = at.map(|point| (point, Strike::Die)).into_iter().collect();
+        *self.state() = State { strikes, ..State::default() };
     }
 
     /// How many points were passed.
@@ -87,7 +122,11 @@ impl Crash {
             let mut state = self.state();
             state.passed += 1;
             *state.by_name.entry(format!("{name}:{side}")).or_default() += 1;
-            let dies = state.struck.is_some() || state.at == Some(state.passed);
+            let strike = state.strikes.get(&state.passed).copied();
+            if let Some(Strike::Freeze(time)) = strike {
+                state.frozen = Some(time);
+            }
+            let dies = state.struck.is_some() || strike == Some(Strike::Die);
             if dies && state.struck.is_none() {
                 state.struck = Some(format!("{name}:{side}"));
             }
@@ -96,6 +135,32 @@ impl Crash {
         if dies {
             pending::<()>().await;
         }
+        self.turn().await;
+    }
+
+    /// Lets others go first, a few times; a frozen process goes no further before it was seen to.
+    pub(crate) async fn turn(&self) {
+        /// Most turns that are left to others in a row.
+        const MAX_TURNS: u64 = 4;
+        let mut left = {
+            let state = self.state();
+            let least = u64::from(state.frozen.is_some());
+            state.turns.as_ref().map_or(0, |turns| turns.below(MAX_TURNS)).max(least)
+        };
+        poll_fn(|cx| {
+            if left == 0 {
+                return Poll::Ready(());
+            }
+            left -= 1;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// For how long it is frozen from now on; once for each freeze.
+    pub(crate) fn take_freeze(&self) -> Option<Duration> {
+        self.state().frozen.take()
     }
 
     /// A call between two points.

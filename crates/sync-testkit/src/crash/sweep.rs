@@ -22,6 +22,14 @@ pub trait World: Send + Sync {
 
     /// The laws, when everything has settled: what is wrong, one line each.
     async fn broken_laws(&self) -> Vec<String>;
+
+    /// Carries out what processes do. A world that waits for more than its clock has a runtime of its own.
+    fn drive<F: Future>(&self, work: F) -> F::Output
+    where
+        Self: Sized,
+    {
+        self.clock().block_on(work)
+    }
 }
 
 /// What a sweep saw.
@@ -37,6 +45,15 @@ pub struct Sweep {
 }
 
 impl Sweep {
+    /// Adds what another sweep saw.
+    pub fn add(&mut self, other: Self) {
+        self.n_crashes += other.n_crashes;
+        for (name, n) in other.by_name {
+            *self.by_name.entry(name).or_default() += n;
+        }
+        self.broken.extend(other.broken);
+    }
+
     /// Panics unless processes died and every law held.
     ///
     /// # Panics
@@ -82,7 +99,7 @@ pub fn sweep_twice<W: World>(make: impl Fn() -> W, n_pairs: u64, seed: u64) -> S
     let n_points = {
         let world = make();
         world.crash().restart(None);
-        world.clock().block_on(world.work());
+        world.drive(world.work());
         world.crash().n_passed()
     };
     for _ in 0..n_pairs {
@@ -97,7 +114,7 @@ fn one<W: World>(world: &W, points: &[u64], swept: &mut Sweep) -> bool {
     let (clock, crash) = (world.clock(), world.crash());
     for (i, point) in points.iter().enumerate() {
         crash.restart(Some(*point));
-        clock.block_on(crash.run(world.work()));
+        world.drive(crash.run(world.work()));
         match crash.struck() {
             Some(name) => {
                 swept.n_crashes += 1;
@@ -110,13 +127,13 @@ fn one<W: World>(world: &W, points: &[u64], swept: &mut Sweep) -> bool {
     }
     for _ in 0..MAX_RESTARTS {
         crash.restart(None);
-        let is_at_rest = clock.block_on(world.work());
+        let is_at_rest = world.drive(world.work());
         clock.advance(REST);
         if is_at_rest {
             break;
         }
     }
-    let broken = clock.block_on(world.broken_laws());
+    let broken = world.drive(world.broken_laws());
     swept.broken.extend(broken.into_iter().map(|law| (points.to_vec(), law)));
     true
 }
