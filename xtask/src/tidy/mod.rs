@@ -4,6 +4,7 @@
 mod invariants;
 mod layers;
 mod manifests;
+mod points;
 mod providers;
 mod text;
 
@@ -25,6 +26,7 @@ const CHECKS: &[Check] = &[
     text::tests_are_neither_ignored_nor_meant_to_panic,
     text::files_are_short,
     invariants::each_names_its_test,
+    points::each_change_is_a_crash_point,
 ];
 
 /// All findings. `core_tree` is what `sync-core` needs, one package a line.
