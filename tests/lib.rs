@@ -2,6 +2,7 @@
 
 pub mod harbour;
 mod laws;
+pub mod sim;
 mod town;
 
 pub use harbour::{Harbour, SESSIONS};

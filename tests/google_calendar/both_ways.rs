@@ -233,3 +233,45 @@ fn foreign_events_become_trips_where_the_settings_say_so() {
     assert!(rows.values().any(|record| record.text("title") == Some("Charter")));
     harbour.settle();
 }
+
+/// The codes of what became of a trip, run by run.
+fn codes(harbour: &Harbour, id: &str) -> Vec<String> {
+    let scope = harbour.rig.scope(sync_tests::ORG);
+    let trail = harbour.clock.block_on(harbour.rig.store().trail(&scope, id, 100)).unwrap();
+    trail.into_iter().map(|(_, row)| row.outcome.code.to_string()).collect()
+}
+
+#[test]
+fn a_conflict_that_the_policy_settles_for_the_shop_is_told_too() {
+    let harbour = open(json!({"conflicts": {"location": "local-wins"}}));
+    let body = json!({"location": "Pier 9"});
+    harbour.act(json!({"do": "edit", "calendar": CALENDAR, "event": harbour.id_of("Reef"), "body": body}));
+    harbour.edit("reef", "location", Value::text("Pier 4"));
+    let result = harbour.sync();
+    assert_eq!((result.success, result.synced), (true, 1), "{result:?}");
+    assert_eq!(harbour.event("Reef")["location"], "Pier 4");
+    assert!(codes(&harbour, "reef").contains(&"conflict-settled".to_owned()), "{:?}", codes(&harbour, "reef"));
+    harbour.settle();
+}
+
+#[test]
+fn an_event_that_comes_back_since_the_shop_changed_its_trip_is_told() {
+    let harbour = open(json!({}));
+    harbour.delete("Reef");
+    harbour.edit("reef", "location", Value::text("Pier 4"));
+    let result = harbour.sync();
+    assert_eq!((result.success, result.synced), (true, 1), "{result:?}");
+    assert_eq!(harbour.event("Reef")["location"], "Pier 4");
+    assert!(codes(&harbour, "reef").contains(&"edit-beats-delete".to_owned()), "{:?}", codes(&harbour, "reef"));
+    harbour.settle();
+}
+
+#[test]
+fn where_the_shop_alone_counts_a_deleted_trip_goes_although_its_event_was_moved() {
+    let harbour = open(json!({"direction": "push"}));
+    harbour.shift("Reef", 60);
+    harbour.shop.delete(sync_tests::ORG, &sync_tests::harbour::TRIPS, "reef");
+    let result = harbour.sync();
+    assert_eq!((result.success, result.failed), (true, 0), "{result:?}");
+    assert_eq!(harbour.events(CALENDAR).len(), 1);
+}

@@ -1,7 +1,10 @@
 //! What happens after the first sync, on both sides.
 
+use std::{sync::Arc, time::Duration};
+
 use serde_json::json;
-use sync_core::{ConsentState, Stop, Value};
+use sync_core::{Collection, ConsentState, Stop, Value};
+use sync_testkit::{Shop, sim::Rig};
 use sync_tests::{AUDIENCE, Laws, ORG, OTHER_AUDIENCE, Town, agreed, customer, member};
 
 fn synced(names: &[&str], seed: u64) -> Town {
@@ -159,4 +162,29 @@ fn families_with_one_address_are_asked_about_and_never_doubled() {
     let asked = town.clock.block_on(town.rig.store().questions(&scope, true, None, 10)).unwrap();
     assert_eq!(asked.len(), 1, "asked once");
     assert_eq!(asked[0].locals.len(), 2);
+}
+
+#[test]
+fn of_a_host_without_a_change_feed_who_stands_is_not_looked_up_in_each_run() {
+    let town = Town::new([], 77);
+    let shop = Arc::new(Shop::without_feed());
+    let store = town.rig.store().clone();
+    let wire = Arc::new(town.wire.clone());
+    let rig = Rig::new(provider_mailchimp::REGISTRATION, town.clock.clone(), store, shop.clone(), wire);
+    let town = Town { rig, shop, ..town };
+    for n in 0..30 {
+        let mut record = customer(&format!("p{n:02}"), &[]);
+        record.set("consent.email", agreed(ConsentState::Denied, "2026-01-01T10:00:00Z"));
+        town.shop.put(ORG, &Collection::CUSTOMERS, &format!("c{n:04}"), record);
+    }
+    town.open(&["ada"]);
+    assert!(town.agree().success);
+    town.clock.advance(Duration::from_secs(3600));
+    assert!(town.sync().success);
+    town.clock.advance(Duration::from_secs(3600));
+    town.wire.take_log();
+    let result = town.sync();
+    assert!(result.success && result.synced == 0, "{result:?}");
+    let n_calls = town.wire.take_log().len();
+    assert!(n_calls <= 2, "{n_calls} calls although nothing changed");
 }

@@ -6,6 +6,7 @@ mod cargo;
 mod ci;
 mod docs;
 mod features;
+mod proof;
 mod run;
 #[cfg(feature = "supply")]
 mod supply;
@@ -27,6 +28,10 @@ cargo xtask COMMAND
   bench [NAME…]    measures against the limits, prints figures, writes BENCH.md; --quick: a twentieth of the records
   supply [STEP…]   deny: licences, bans and sources; api: the public API against its snapshots (--bless renews them);
                    minimal: the oldest versions that are admitted; sbom: a bill of materials in target/sbom.cdx.json
+  sim --seed N --runs M [--provider P] [--threads T] [--failures F]
+                   plays random histories; a failing seed is printed with a shorter history
+  evidence [--from SEED] [--histories N] [--minutes M] [--kills K] [--creates C]
+                   goes on with histories, sweeps, kills and creates where it stopped, and writes EVIDENCE.md
   help             this text
 ";
 
@@ -69,6 +74,8 @@ fn main() -> ExitCode {
         ["docs", "--check"] => docs::check(),
         ["supply", rest @ ..] => supply(rest),
         ["bench", rest @ ..] => bench(rest),
+        ["sim", rest @ ..] => proof::start("sim", rest),
+        ["evidence", rest @ ..] => proof::start("evidence", rest),
         #[cfg(feature = "bench")]
         ["bench-peer", rest @ ..] => bench::peer::run(rest),
         [] | ["help" | "--help" | "-h"] => {

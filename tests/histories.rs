@@ -1,0 +1,53 @@
+//! Random histories: a fixed budget of them, and seeds that once broke a law.
+//!
+//! `SYNC_TEST_RUNS` says how many for each provider, `SYNC_TEST_SEED` where they begin.
+
+use sync_tests::{
+    number,
+    sim::{PLAYERS, Player, play_all},
+};
+
+fn play(integration: &str, n_runs: u64, n_answers: u64) {
+    let (first, n_runs) = (number("SYNC_TEST_SEED").unwrap_or(0), number("SYNC_TEST_RUNS").unwrap_or(n_runs));
+    let player = player_of(integration);
+    let (tally, failures) = play_all(player, first..first + n_runs, 2, 1, |_| ());
+    println!("{tally}");
+    if let Some(failure) = failures.first() {
+        panic!("{failure}");
+    }
+    // A simulation in which nothing happens proves nothing.
+    assert!(tally.edits > 3 * n_runs && tally.faults > n_runs && tally.kills > n_runs / 4, "{tally}");
+    assert!(tally.answers >= n_answers && tally.freezes > n_runs / 10, "{tally}");
+}
+
+fn player_of(integration: &str) -> Player {
+    let mut players = PLAYERS.iter().filter(|player| player.integration == integration);
+    *players.next().unwrap_or_else(|| panic!("nobody plays {integration}"))
+}
+
+#[test]
+fn random_histories_of_a_calendar_keep_the_laws() {
+    play("google-calendar", 60, 3);
+}
+
+#[test]
+fn random_histories_of_a_newsletter_keep_the_laws() {
+    play("mailchimp", 20, 0);
+}
+
+/// Seeds whose histories once broke a law, and how.
+const BROKE: &[(&str, u64, &str)] = &[
+    ("google-calendar", 28, "a conflict that the policy settled for the host was told to nobody"),
+    ("google-calendar", 49, "a record that was deleted here could not be taken away there after its event was changed"),
+    ("mailchimp", 3, "of a host without a change feed, who said no was looked up in each run"),
+];
+
+#[test]
+fn what_once_broke_a_law_keeps_it() {
+    for (integration, seed, how) in BROKE {
+        let player = player_of(integration);
+        if let Err(failure) = (player.check)(*seed) {
+            panic!("again: {how}: {failure}");
+        }
+    }
+}

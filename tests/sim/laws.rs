@@ -1,0 +1,138 @@
+//! The laws that are the same for every provider, looked at from outside.
+
+use std::collections::BTreeMap;
+
+use sync_core::{OutcomeKind, Scope, SyncRequest, SyncResult};
+use sync_dispatch::{Dispatcher, RunOptions};
+use sync_engine::RunState;
+
+use super::world::World;
+use crate::CANARY;
+
+/// Most calls of a run that finds nothing: one for each feed and container, and one to look at the settings.
+const MAX_IDLE_CALLS: usize = 4;
+
+/// True when a run found nothing to do and nothing waits for time.
+pub(crate) fn is_at_rest(result: &SyncResult) -> bool {
+    let details = result.details.as_ref();
+    let waits = details.is_some_and(|details| details.outcomes.of("pending") > 0 || details.resume_at.is_some());
+    result.success && result.synced == 0 && !waits
+}
+
+/// A result in few words.
+pub(crate) fn brief(result: &SyncResult) -> String {
+    let details = result.details.clone().unwrap_or_default();
+    format!(
+        "success {}, synced {}, failed {}, stopped {:?}, planned {:?}, outcomes {:?}, errors {:?}",
+        result.success, result.synced, result.failed, details.stopped, details.planned.0, details.outcomes.0, result.errors
+    )
+}
+
+/// How many writes went out since the log was last taken.
+pub(crate) fn n_writes(world: &World) -> usize {
+    world.wire.take_log().iter().filter(|sent| is_write(sent)).count()
+}
+
+/// True for what can change a record. Signing in changes none, and a batch may consist of reads alone.
+fn is_write(sent: &sync_testkit::Sent) -> bool {
+    let is_of_writes = || {
+        let body = String::from_utf8_lossy(&sent.body);
+        body.lines().any(|line| ["POST /", "PUT /", "PATCH /", "DELETE /"].iter().any(|verb| line.starts_with(verb)))
+    };
+    let path = sent.uri.path();
+    sent.is_write() && !path.ends_with("/token") && (!path.starts_with("/batch/") || is_of_writes())
+}
+
+/// What a dry run must leave as it is, by name.
+pub(crate) async fn kept(dispatcher: &Dispatcher, scope: &Scope) -> BTreeMap<String, String> {
+    let store = dispatcher.store();
+    let mut kept = BTreeMap::new();
+    let row = store.connection(scope).await.ok().flatten();
+    let account = row.as_ref().and_then(|row| row.account.clone());
+    kept.insert("approved".to_owned(), format!("{:?}", row.map(|row| (row.approved, row.settings.to_string()))));
+    kept.insert("calls".to_owned(), format!("{:?}", store.open_calls(scope).await));
+    kept.insert("items".to_owned(), format!("{:?}", store.items(scope, None, 1_000).await));
+    kept.insert("questions".to_owned(), format!("{:?}", store.questions(scope, false, None, 1_000).await));
+    for id in store.items(scope, None, 1_000).await.into_iter().flatten().map(|item| item.local) {
+        kept.insert(format!("links of {id}"), format!("{:?}", store.links_of(scope, id.as_str()).await));
+    }
+    if let Some(account) = account {
+        kept.insert("links".to_owned(), format!("{:?}", store.link_counts(scope, &account).await));
+    }
+    kept
+}
+
+/// What differs, by name.
+pub(crate) fn difference(before: &BTreeMap<String, String>, after: &BTreeMap<String, String>) -> String {
+    let names = before.keys().chain(after.keys().filter(|name| !before.contains_key(*name)));
+    let differs = |name: &&String| before.get(*name) != after.get(*name);
+    names
+        .filter(differs)
+        .map(|name| format!("{name}: {:?} -> {:?}", before.get(name), after.get(name)))
+        .collect::<Vec<_>>()
+        .join("; ")
+}
+
+/// What is wrong at rest: laws 3, 5, 7, 9, 10, 14. The last run must have found nothing.
+pub(crate) async fn at_rest(world: &World, dispatcher: &Dispatcher, is_two_way: bool) -> Vec<String> {
+    let (scope, store) = (&world.scope, dispatcher.store());
+    let mut broken = Vec::new();
+    match store.open_calls(scope).await {
+        Ok(calls) if calls.is_empty() => {}
+        other => broken.push(format!("law 7: calls are open at rest: {other:?}")),
+    }
+    let items = store.items(scope, None, 1_000).await.unwrap_or_default();
+    for item in &items {
+        match item.outcome.kind {
+            OutcomeKind::Pending => broken.push(format!("law 7: {} is pending at rest: {:?}", item.local, item.outcome)),
+            OutcomeKind::Failed | OutcomeKind::Blocked => {
+                broken.push(format!("law 2: {} is left {:?} at rest: {:?}", item.local, item.outcome.kind, item.outcome));
+            }
+            _ => {}
+        }
+        let asks = item.outcome.kind == OutcomeKind::Question;
+        if asks && item.question.is_none() {
+            broken.push(format!("law 16: {} waits for an answer that nobody can give", item.local));
+        }
+    }
+    match store.runs(scope, None, 1).await {
+        Ok(runs) if runs.first().is_some_and(|run| run.state == RunState::Done) => {}
+        other => broken.push(format!("law 7: the last run did not end: {other:?}")),
+    }
+    let sent = world.wire.take_log();
+    let n_writes = sent.iter().filter(|sent| is_write(sent)).count();
+    if n_writes > 0 {
+        broken.push(format!("law 3: a run that found nothing made {n_writes} writing calls"));
+    }
+    // Signing in again is another matter.
+    let n_calls = sent.iter().filter(|sent| !sent.uri.path().ends_with("/token")).count();
+    if n_calls > MAX_IDLE_CALLS {
+        let paths: Vec<_> = sent.iter().map(|sent| format!("{} {}", sent.method, sent.uri.path())).collect();
+        broken.push(format!("law 5: a run that found nothing made {n_calls} calls: {}", paths.join(", ")));
+    }
+    let summary = world.sandbox.summary();
+    for effect in ["mails_sent", "invitations", "automations_started"] {
+        let n_sent = summary[effect].as_u64().unwrap_or(0);
+        if n_sent > 0 {
+            broken.push(format!("law 9: {effect} is {n_sent}"));
+        }
+    }
+    let n_over = world.sandbox.log(false)["over_quota"].as_u64().unwrap_or(0);
+    if n_over > 0 {
+        broken.push(format!("law 10: {n_over} calls were over a quota"));
+    }
+    if summary["refused"].as_array().is_some_and(|refused| !refused.is_empty()) {
+        broken.push(format!("sandbox: it was asked for what it does not know: {}", summary["refused"]));
+    }
+    if world.sandbox.state().to_string().contains(CANARY) {
+        broken.push("law 14: medical notes went out".to_owned());
+    }
+    // What both sides have in full says the same as what was told bit by bit.
+    let request = SyncRequest::new(scope.organization.clone(), scope.integration.clone());
+    let audit = dispatcher.dispatch_with(request, RunOptions::new().audit()).await;
+    let n_differ = audit.details.as_ref().map_or(0, |details| details.planned.total());
+    if is_two_way && items.is_empty() && (n_differ > 0 || !audit.success) {
+        broken.push(format!("law 3: an audit finds differences at rest: {}", brief(&audit)));
+    }
+    broken
+}
