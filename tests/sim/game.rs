@@ -1,5 +1,7 @@
 //! A history, played step by step to its end.
 
+use sync_core::EffectGrants;
+
 use super::*;
 
 pub(super) struct Game<'a, P> {
@@ -47,7 +49,8 @@ impl<P: Place> Game<'_, P> {
             Step::Forget(number) => {
                 if let Some((of, record)) = place.someone(&SeededRandom::new(*number)) {
                     world.note(|| format!("{record} is forgotten"));
-                    let forgotten = self.healthy().forget(&world.scope.organization, &of, &record).await;
+                    let forgotten =
+                        self.healthy().forget(&world.scope.organization, &of, &record, &EffectGrants::none()).await;
                     self.broken.extend(forgotten.err().map(|error| format!("law 16: forget failed: {error}")));
                 }
             }

@@ -35,7 +35,7 @@ async fn with_the_grant_tags_go_by_tag() {
 
 #[tokio::test]
 async fn who_is_taken_away_is_erased_only_with_the_grant() {
-    let shop = Shop::new(json!({})).await;
+    let shop = connected(json!({})).await;
     let op = remove(remote(ADA, ADA_ID, C::Granted));
     assert_eq!(shop.groups(&op), [format!("member:archive:{ADA_ID}")]);
     let shop = shop.granting(&["permanent-deletion"]);

@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use jiff::Timestamp;
 use sync_core::{
-    Call, Channel, Check, Checked, Choice, Choices, Collection, Consent, ConsentFact, ConsentSink, ConsentState,
+    Call, Channel, Check, Checked, Choice, Choices, Clock as _, Collection, Consent, ConsentFact, ConsentSink, ConsentState,
     ContainerId, Context, Cursor, Descriptor, Effect, Error, ErrorKind, Exchange, Facts, Feed, FieldKind, FieldOwner,
     FieldSelection, FieldSet, FieldSpec, Find, FindBy, Found, HostRecords, KeysOf, Kind, Local, LocalFrom, LocalId,
     LocalNext, LocalPage, LocalState, Matching, NaturalKey, Next, Operation, OrganizationId, Page, Part, PlanDigest,
