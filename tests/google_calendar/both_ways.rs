@@ -96,7 +96,7 @@ fn a_series_of_somebody_else_passes_through_when_it_is_split() {
     let at = |hour: u32| json!({"dateTime": format!("{}T{hour:02}:00:00", harbour.day(3)), "timeZone": "Europe/Madrid"});
     let body = json!({"summary": "Yoga", "start": at(7), "end": at(8), "recurrence": ["RRULE:FREQ=WEEKLY;COUNT=8"]});
     let made = harbour.act(json!({"do": "create", "calendar": CALENDAR, "body": body}));
-    let series = made["id"].as_str().unwrap().to_owned();
+    let series = made["event"].as_str().unwrap().to_owned();
     assert_eq!(harbour.sync().synced, 0);
     let third = harbour.day(17).strftime("%Y%m%d").to_string();
     let instance = harbour.events(CALENDAR).keys().find(|id| id.starts_with(&format!("{series}_{third}"))).cloned();

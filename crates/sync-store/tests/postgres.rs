@@ -247,7 +247,15 @@ async fn a_commit_races_a_take_over_and_is_whole_or_refused() {
             place.run("update {}.run_lease set expires_ms = 0").await;
             new.acquire(&scope(), "new", 600_000).await
         };
-        let (committed, taken) = tokio::join!(commit, take_over);
+        // Once in either order for certain, and then as they happen to meet.
+        let (committed, taken) = match round {
+            0 => (commit.await, take_over.await),
+            1 => {
+                let taken = take_over.await;
+                (commit.await, taken)
+            }
+            _ => tokio::join!(commit, take_over),
+        };
         let Acquired::Lease(taken) = taken.unwrap() else { panic!("it was over") };
         assert_eq!(taken.epoch, lease.epoch + 1);
         let ids = [format!("{round}-0").into(), format!("{round}-49").into()];
@@ -266,7 +274,7 @@ async fn a_commit_races_a_take_over_and_is_whole_or_refused() {
         new.commit(&taken, vec![Change::PutLink(link("early"))]).await.unwrap();
         new.release(&taken).await.unwrap();
     }
-    assert!(n_committed > 0 && n_refused > 0, "no race: {n_committed} committed, {n_refused} refused");
+    assert!(n_committed > 0 && n_refused > 0, "{n_committed} committed, {n_refused} refused");
 }
 
 #[tokio::test(flavor = "multi_thread")]
