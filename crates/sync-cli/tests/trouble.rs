@@ -48,7 +48,7 @@ fn what_is_not_there_is_named_with_what_there_is() {
     world.connect();
     world.run(&["sync", "mailchimp", "--org", "other"]).exits(3).says("Connect Mailchimp");
     world.run(&["runs", "mailchimp", "--org", "other"]).exits(3).says("blue-manta");
-    world.run(&["sync", "xero"]).exits(2).says("xero").says("mailchimp");
+    world.run(&["sync", "quickbooks"]).exits(2).says("quickbooks").says("mailchimp");
     world.run(&["sync", "mailchimp", "--types", "contcts"]).exits(2).says("contacts");
     world.run(&["sync", "mailchimp", "--direction", "pull"]).exits(2).says("push");
     world.run(&["runs", "mailchimp", "--run", "nope"]).exits(2).says("nope");

@@ -42,8 +42,8 @@ pub use error::{Effect, Error, ErrorKind, Owner, Result, Retry};
 pub use facts::{Facts, Grants as EffectGrants};
 pub use handler::{
     Amendment, BuildIntegration, Check, Checked, Choice, Choices, Connection, Context, Deliverer, Delivery, Find, FindBy,
-    From, Integration, KeysOf, Lane, MakeChoice, MakesChoice, Making, Message, Messenger, Next, Opened, Page, PlanDigest,
-    Prepare, Prepared, Problem, Pull, Push, Registration, SyncHandler, Watch, Watching,
+    From, Integration, KeysOf, Lane, LeaveAccount, Leaving, MakeChoice, MakesChoice, Making, Message, Messenger, Next,
+    Opened, Page, PlanDigest, Prepare, Prepared, Problem, Pull, Push, Registration, SyncHandler, Watch, Watching,
 };
 pub use hash::{Hash, Hasher};
 pub use id::{

@@ -1,8 +1,10 @@
 //! Looking after a connection, and ending it.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use serde::Serialize;
-use sync_core::{AccountId, Check, Error, ErrorKind, Problem, Result, Scope, Swapped};
+use sync_core::{AccountId, Check, Error, ErrorKind, Grant, Integration, LeaveAccount, Problem, Result, Scope, Swapped};
 use sync_engine::{ConnectionRow, ConnectionStatus};
 
 use crate::{Dispatcher, text::line};
@@ -104,6 +106,29 @@ impl Dispatcher {
         .await
     }
 
+    /// Lets go of a connection's account at the provider; false where that could not be done.
+    async fn left(
+        &self,
+        integration: &Arc<dyn Integration>,
+        row: &ConnectionRow,
+        grant: &Grant,
+        leave: LeaveAccount,
+    ) -> bool {
+        let Some(account) = &row.account else { return false };
+        let left = async {
+            let session = self.session_with(integration, row, Some(grant), serde_json::Value::Null)?;
+            leave(&session.look(self.0.clock.now()), account).await
+        };
+        match left.await {
+            Ok(()) => true,
+            // The connection ends here either way; there it can be ended by hand.
+            Err(error) => {
+                tracing::warn!(scope = %row.scope, %error, "the account could not be let go of");
+                false
+            }
+        }
+    }
+
     /// Ends a connection: its secrets are dropped, and the provider is told where no other connection of this store uses
     /// the same account. Links, history and suppressions stay, so that a reconnect adopts what is there.
     ///
@@ -113,7 +138,8 @@ impl Dispatcher {
         let row = self.connection(scope).await?;
         let now = self.0.clock.now();
         self.exclusively(scope, "disconnect", async {
-            let descriptor = self.0.registry.built(&scope.integration)?.descriptor();
+            let integration = self.0.registry.built(&scope.integration)?;
+            let descriptor = integration.descriptor();
             self.stop_watching(&row, now).await?;
             // A sign-in that can't be unsealed can neither be revoked nor used: it stays as it is, sealed.
             let grant = match self.0.store.load(scope).await {
@@ -122,8 +148,12 @@ impl Dispatcher {
             };
             let revoked = match &grant {
                 Some(grant) if grant.dead_since.is_none() => {
-                    !self.shares_grant(scope, row.account.as_ref(), grant).await?
-                        && self.0.outbound.revoke(scope, descriptor, grant).await
+                    let is_alone = !self.shares_grant(scope, row.account.as_ref(), grant).await?;
+                    match self.0.registry.leaves(descriptor.id) {
+                        // The sign-in may reach accounts of other connections: only this one is let go of.
+                        Some(leave) => is_alone && self.left(integration, &row, grant, leave).await,
+                        None => is_alone && self.0.outbound.revoke(scope, descriptor, grant).await,
+                    }
                 }
                 _ => false,
             };

@@ -6,8 +6,8 @@ use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc};
 
 use serde::Serialize;
 use sync_core::{
-    Capabilities, Descriptor, Error, ErrorKind, Integration, IntegrationId, Kind, MakesChoice, Registration, Result,
-    SignInWords,
+    Capabilities, Descriptor, Error, ErrorKind, Integration, IntegrationId, Kind, LeaveAccount, MakesChoice, Registration,
+    Result, SignInWords,
 };
 
 /// An integration of the public contract, whether or not this build has it.
@@ -97,6 +97,8 @@ pub const ENABLED: &[Registration] = &[
     provider_google_calendar::REGISTRATION,
     #[cfg(feature = "mailchimp")]
     provider_mailchimp::REGISTRATION,
+    #[cfg(feature = "xero")]
+    provider_xero::REGISTRATION,
 ];
 
 /// What is said of an integration that can't be used.
@@ -166,6 +168,7 @@ pub(crate) struct Registry {
     built: BTreeMap<&'static str, Arc<dyn Integration>>,
     words: BTreeMap<&'static str, &'static SignInWords>,
     makes: BTreeMap<&'static str, &'static MakesChoice>,
+    leaves: BTreeMap<&'static str, LeaveAccount>,
 }
 
 impl fmt::Debug for Registry {
@@ -181,7 +184,8 @@ impl Registry {
         mut configs: BTreeMap<String, serde_json::Value>,
         own: Vec<Arc<dyn Integration>>,
     ) -> Result<Self> {
-        let mut registry = Self { built: BTreeMap::new(), words: BTreeMap::new(), makes: BTreeMap::new() };
+        let mut registry =
+            Self { built: BTreeMap::new(), words: BTreeMap::new(), makes: BTreeMap::new(), leaves: BTreeMap::new() };
         for registration in enabled {
             let config = configs.remove(registration.descriptor.id).unwrap_or(serde_json::Value::Null);
             registry.add((registration.build)(config)?)?;
@@ -222,6 +226,14 @@ impl Registry {
         if let Some(makes) = registration.makes {
             self.makes.insert(registration.descriptor.id, makes);
         }
+        if let Some(leave) = registration.leaves {
+            self.leaves.insert(registration.descriptor.id, leave);
+        }
+    }
+
+    /// How an integration lets go of one account, where its sign-ins reach several.
+    pub(crate) fn leaves(&self, id: &str) -> Option<LeaveAccount> {
+        self.leaves.get(id).copied()
     }
 
     /// What an integration can make where a setting has nothing to name yet.

@@ -64,8 +64,8 @@ fn a_base_url_for_an_unknown_endpoint_names_those_that_there_are() {
     };
     assert_eq!(fault(with("apy")).remedy(), Some("Use one of: api."));
     with("api").build().unwrap();
-    let unknown = builder().without_consent_sink().base_url("xero", "api", url.clone());
-    assert!(fault(unknown).remedy().unwrap().contains("feature `xero`"));
+    let unknown = builder().without_consent_sink().base_url("quickbooks", "api", url.clone());
+    assert!(fault(unknown).remedy().unwrap().contains("feature `quickbooks`"));
 }
 
 #[test]

@@ -263,7 +263,7 @@ async fn what_this_build_lacks_is_named_when_connecting() {
         let scope = Scope::new(support::ORG, id);
         world.dispatcher.connect_with_key(&scope, "k".to_owned().into(), ConnectOptions::new()).await.unwrap_err()
     };
-    assert!(connect("xero").await.remedy().unwrap().contains("feature `xero`"));
+    assert!(connect("quickbooks").await.remedy().unwrap().contains("feature `quickbooks`"));
     assert_eq!(connect("xerox").await.kind(), ErrorKind::NotFound);
 }
 

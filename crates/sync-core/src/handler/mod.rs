@@ -305,7 +305,15 @@ pub struct Registration {
     pub sign_in: &'static SignInWords,
     /// What it can make where a setting has nothing to name yet.
     pub makes: Option<&'static MakesChoice>,
+    /// How one account is let go of, where a sign-in reaches several and its end would end them all.
+    pub leaves: Option<LeaveAccount>,
 }
+
+/// Lets go of one account that a sign-in reaches; the others stay in reach. Leaving what was left already is done.
+pub type LeaveAccount = for<'a> fn(&'a Context<'a>, &'a AccountId) -> Leaving<'a>;
+
+/// An account that is being let go of.
+pub type Leaving<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
 
 /// Something that a setting names and that can be made, such as a calendar of our own.
 #[derive(Clone, Copy)]
@@ -352,6 +360,7 @@ impl Registration {
             },
             sign_in: &C::SIGN_IN,
             makes: C::MAKES,
+            leaves: C::LEAVES,
         }
     }
 }
@@ -366,6 +375,9 @@ pub trait BuildIntegration: DeserializeOwned + 'static {
 
     /// What it can make where a setting has nothing to name yet.
     const MAKES: Option<&'static MakesChoice> = None;
+
+    /// How one account is let go of, where a sign-in reaches several and its end would end them all.
+    const LEAVES: Option<LeaveAccount> = None;
 
     /// Builds the integration.
     ///

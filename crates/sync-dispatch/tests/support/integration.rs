@@ -158,8 +158,13 @@ pub static MAKES: MakesChoice = MakesChoice {
 };
 
 /// The ledger with its words.
-pub const REGISTRATION: Registration =
-    Registration { descriptor: &LEDGER, build: |_| Ok(Fake::of(&LEDGER)), sign_in: &WORDS, makes: Some(&MAKES) };
+pub const REGISTRATION: Registration = Registration {
+    descriptor: &LEDGER,
+    build: |_| Ok(Fake::of(&LEDGER)),
+    sign_in: &WORDS,
+    makes: Some(&MAKES),
+    leaves: None,
+};
 
 #[derive(Debug)]
 pub struct Fake(&'static Descriptor);

@@ -331,7 +331,8 @@ impl<'h> Bench<'h> {
     }
 
     pub(crate) async fn apply_part(&mut self, op: &Operation, idx: usize, part: &Part) -> Told {
-        let key = CallKey::new(format!("{}-{idx}", op.id));
+        // Of its own for each kind of record, since their operations are numbered alike.
+        let key = CallKey::new(format!("{}-{}-{idx}", op.resource, op.id));
         match self.push(&part.group, &[(op, idx)], &key).await {
             Ok(receipts) => {
                 assert_eq!(receipts.len(), 1, "one receipt per part");

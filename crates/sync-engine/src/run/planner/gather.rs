@@ -206,7 +206,9 @@ impl Planner<'_, '_> {
             }
         }
         if !self.ask.rules.evidence.is_empty() {
-            let open = indexes(candidates, |candidate| must_look(candidate) && is_new(candidate));
+            // Where a feed showed everything, only what has a key of ours is looked up.
+            let is_shown = |candidate: &Candidate| self.saw_all && candidate.remote == RemoteSide::Unread;
+            let open = indexes(candidates, |candidate| (must_look(candidate) || is_shown(candidate)) && is_new(candidate));
             self.weigh(candidates, &open).await?;
         }
         if why == Why::Asked || why == Why::Again {

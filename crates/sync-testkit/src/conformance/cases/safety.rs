@@ -98,7 +98,7 @@ pub(super) async fn a_key_is_the_same_whenever_a_call_goes_again(harness: &dyn H
         }
         n_seen += 1;
         bench.forget();
-        let key = CallKey::from_static("the-key-of-this-call");
+        let key = CallKey::new(format!("the-key-of-{}", resource.name));
         bench.wire.add(FaultRule::once(Fault::Unreachable).on(On::Writes));
         bench.push(&part.group, &[(&op, 0)], &key).await.expect("receipts");
         bench.push(&part.group, &[(&op, 0)], &key).await.expect("receipts");

@@ -1,0 +1,129 @@
+//! Invoices and credits.
+
+use serde_json::json;
+use sync_core::{
+    Collection, Value,
+    model::{Invoice, InvoiceKind, InvoiceLine},
+};
+use sync_tests::{
+    Books, ORG,
+    books::{line, lines},
+};
+
+fn open(settings: serde_json::Value) -> Books {
+    let books = Books::new(settings);
+    books.customer("1", "Ada", "Lovelace");
+    books.put("i1", books.invoice("1", "D-1042", 180));
+    let result = books.agree();
+    assert_eq!((result.success, result.synced), (true, 2), "{result:?}");
+    books
+}
+
+#[test]
+fn a_customer_and_her_invoice_go_in_order_and_say_the_same_to_the_cent() {
+    let books = open(json!({}));
+    let document = books.document("D-1042");
+    assert_eq!(
+        (&document["Status"], &document["Total"], &document["AmountDue"]),
+        (&json!("AUTHORISED"), &json!(180.0), &json!(180.0))
+    );
+    assert_eq!(document["Contact"]["ContactID"], books.contact("Ada Lovelace")["ContactID"]);
+    assert_eq!(document["LineItems"][0]["AccountCode"], "200");
+    books.settle();
+    books.nobody_was_sent_anything();
+}
+
+#[test]
+fn an_unpaid_document_is_changed_and_the_bookkeepers_coding_stays() {
+    let books = open(json!({}));
+    books.act(json!({"do": "recode-line", "invoice": "D-1042", "account": "260"}));
+    books.edit("i1", "lines", lines(vec![line("1", "Two dives, deep", 190)]));
+    books.edit("i1", "total", Value::Decimal(190.into()));
+    let result = books.sync_through();
+    assert!(result.success, "{result:?}");
+    let document = books.document("D-1042");
+    assert_eq!(document["Total"], 190.0);
+    let line = &document["LineItems"][0];
+    assert_eq!((&line["AccountCode"], &line["Description"]), (&json!("260"), &json!("Two dives, deep")));
+    books.settle();
+}
+
+#[test]
+fn called_off_unpaid_is_voided_and_paid_stays() {
+    let books = open(json!({}));
+    books.put("i2", books.invoice("1", "D-1043", 50));
+    books.agree();
+    books.act(json!({"do": "record-payment", "invoice": "D-1043"}));
+    let now = Value::Time { at: "2026-11-22T00:00:00Z".parse().unwrap(), zone: None };
+    books.edit("i1", "cancelled_at", now.clone());
+    books.edit("i2", "cancelled_at", now);
+    books.sync_through();
+    assert_eq!(books.document("D-1042")["Status"], "VOIDED");
+    assert_eq!(books.document("D-1043")["Status"], "PAID");
+    assert_eq!(books.outcome("invoices", "i2").unwrap().code, "has-payments");
+}
+
+#[test]
+fn cents_go_to_the_tax_of_a_line_or_to_the_account_of_rounding() {
+    let books = Books::new(json!({"rounding_account": "260"}));
+    books.customer("1", "Ada", "Lovelace");
+    let three = |mode: &str| {
+        let mut invoice = books.invoice("1", &format!("D-{mode}"), 0);
+        invoice.amounts = Some(sync_core::model::TaxMode::of_word(mode));
+        invoice.lines =
+            (0..3).map(|n| InvoiceLine { unit_amount: "33.33".parse().ok(), ..line(&n.to_string(), "Dive", 0) }).collect();
+        invoice
+    };
+    books.put("in", Invoice { total: Some(100.into()), ..three("inclusive") });
+    books.put("ex", Invoice { total: "121.00".parse().ok(), ..three("exclusive") });
+    let result = books.agree();
+    assert_eq!((result.success, result.synced), (true, 3), "{result:?}");
+    let inclusive = books.document("D-inclusive");
+    assert_eq!((&inclusive["Total"], inclusive["LineItems"].as_array().unwrap().len()), (&json!(100.0), 4));
+    let exclusive = books.document("D-exclusive");
+    assert_eq!((&exclusive["Total"], exclusive["LineItems"].as_array().unwrap().len()), (&json!(121.0), 3));
+}
+
+#[test]
+fn open_balance_and_paid_state_are_the_ledgers_own() {
+    let books = Books::new(json!({"invoices": {"direction": "both"}}));
+    books.customer("1", "Ada", "Lovelace");
+    books.put("i1", books.invoice("1", "D-1042", 180));
+    books.agree();
+    books.act(json!({"do": "record-payment", "invoice": "D-1042", "amount": 100}));
+    books.sync();
+    let row = books.shop.rows(ORG, &Collection::INVOICES).into_values().next().unwrap();
+    assert_eq!(
+        (row.text("status"), row.value("amount_due").and_then(Value::as_decimal)),
+        (Some("part-paid"), Some(80.into()))
+    );
+    books.act(json!({"do": "record-payment", "invoice": "D-1042"}));
+    books.sync();
+    let row = books.shop.rows(ORG, &Collection::INVOICES).into_values().next().unwrap();
+    assert_eq!(row.text("status"), Some("paid"));
+    books.settle();
+}
+
+#[test]
+fn a_sale_without_a_customer_goes_to_the_walk_in_contact() {
+    let company = sync_sandbox::XeroTenantSeed::new(sync_tests::books::COMPANY).with_contact(json!({"Name": "Walk-in"}));
+    let books = Books::of(company, json!({}), 3);
+    let walk_in = books.contact("Walk-in")["ContactID"].clone();
+    books.clock.block_on(books.rig.set(ORG, |settings| settings["walk_in_contact"] = walk_in.clone())).unwrap();
+    books.put("i1", Invoice { customer: None, ..books.invoice("", "T-1", 25) });
+    let result = books.agree();
+    assert_eq!((result.success, result.synced), (true, 1), "{result:?}");
+    assert_eq!(books.document("T-1")["Contact"]["ContactID"], walk_in);
+}
+
+#[test]
+fn a_credit_is_set_against_its_invoice() {
+    let books = open(json!({}));
+    let credits = Some(sync_core::Ref::Local { collection: Collection::INVOICES, id: "i1".into() });
+    books.put("k1", Invoice { kind: Some(InvoiceKind::Credit), credits, ..books.invoice("1", "K-1", 30) });
+    let result = books.agree();
+    assert!(result.success, "{result:?}");
+    let invoice = books.document("D-1042");
+    assert_eq!((&invoice["AmountCredited"], &invoice["AmountDue"]), (&json!(30.0), &json!(150.0)));
+    books.settle();
+}

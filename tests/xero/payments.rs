@@ -1,0 +1,120 @@
+//! Payments and refunds.
+
+use serde_json::json;
+use sync_core::{Collection, Value};
+use sync_tests::{Books, ORG};
+
+fn open(settings: serde_json::Value) -> Books {
+    let books = Books::new(settings);
+    books.customer("1", "Ada", "Lovelace");
+    books.put("i1", books.invoice("1", "D-1042", 180));
+    let result = books.agree();
+    assert_eq!((result.success, result.synced), (true, 2), "{result:?}");
+    books
+}
+
+#[test]
+fn a_customer_an_invoice_and_its_payment_go_in_one_run_in_order() {
+    let books = Books::new(json!({}));
+    books.customer("1", "Ada", "Lovelace");
+    books.put("i1", books.invoice("1", "D-1042", 180));
+    books.pay("p1", "i1", 180);
+    let result = books.agree();
+    assert_eq!((result.success, result.synced), (true, 3), "{result:?}");
+    let document = books.document("D-1042");
+    assert_eq!((&document["Status"], &document["AmountDue"]), (&json!("PAID"), &json!(0.0)));
+    let payment = &books.payments()[0];
+    assert!(payment["Reference"].as_str().unwrap().starts_with("ch_p1 #"));
+    books.settle();
+    books.nobody_was_sent_anything();
+}
+
+#[test]
+fn a_deposit_and_the_rest_are_two_payments_of_one_invoice() {
+    let books = open(json!({}));
+    books.pay("deposit", "i1", 40);
+    books.agree();
+    assert_eq!(books.document("D-1042")["AmountDue"], 140.0);
+    books.pay("rest", "i1", 140);
+    books.agree();
+    assert_eq!((books.payments().len(), &books.document("D-1042")["Status"]), (2, &json!("PAID")));
+}
+
+#[test]
+fn methods_choose_accounts_and_some_are_not_sent() {
+    let books = open(json!({}));
+    books.pay_by("p1", "i1", 20, "cash");
+    books.pay_by("p2", "i1", 30, "voucher");
+    books.pay_by("p3", "i1", 40, "barter");
+    books.agree();
+    assert_eq!(books.payments().len(), 1);
+    assert_eq!(books.payments()[0]["Account"]["Code"], "880");
+    assert_eq!(books.outcome("payments", "p2").unwrap().code, "not-sent");
+    let outcome = books.outcome("payments", "p3").unwrap();
+    assert_eq!(outcome.code, "no-payment-account");
+    assert!(outcome.remedy.unwrap().contains("Payment accounts"));
+}
+
+#[test]
+fn a_correction_takes_the_payment_back_and_records_it_anew() {
+    let books = open(json!({}));
+    books.pay("p1", "i1", 40);
+    books.agree();
+    let amount = Value::Decimal(45.into());
+    books.shop.edit(ORG, &Collection::PAYMENTS, "p1", |record| {
+        let mut allocation = record.value("allocations").and_then(Value::as_list).unwrap()[0].clone();
+        allocation.set("amount", amount.clone());
+        record.set("allocations", Value::List(vec![allocation]));
+        record.set("amount", amount);
+    });
+    let result = books.sync_through();
+    assert!(result.success, "{result:?}");
+    assert_eq!((books.payments().len(), &books.payments()[0]["Amount"]), (1, &json!(45.0)));
+    assert_eq!(books.all("payments").len(), 2, "the first one is kept as deleted");
+    assert_eq!(books.document("D-1042")["AmountDue"], 135.0);
+    books.settle();
+}
+
+#[test]
+fn a_reconciled_payment_is_never_touched() {
+    let books = open(json!({}));
+    books.pay("p1", "i1", 40);
+    books.agree();
+    let id = books.payments()[0]["PaymentID"].clone();
+    books.act(json!({"do": "reconcile-payment", "payment": id}));
+    books.shop.delete(ORG, &Collection::PAYMENTS, "p1");
+    books.sync_through();
+    assert_eq!(books.payments().len(), 1);
+    assert_eq!(books.outcome("payments", "p1").unwrap().code, "reconciled");
+}
+
+#[test]
+fn a_payment_of_a_draft_waits_and_does_not_fail() {
+    let books = open(json!({"invoice_status": "draft"}));
+    books.pay("p1", "i1", 40);
+    let result = books.agree();
+    assert_eq!((result.success, result.failed), (true, 0), "{result:?}");
+    let outcome = books.outcome("payments", "p1").unwrap();
+    assert_eq!((outcome.code.as_ref(), outcome.until.is_some()), ("waits-for-invoice", true));
+}
+
+#[test]
+fn what_the_bookkeeper_recorded_by_hand_is_not_booked_twice() {
+    let books = open(json!({}));
+    books.act(json!({"do": "record-payment", "invoice": "D-1042", "amount": 40}));
+    books.pay("p1", "i1", 40);
+    books.agree();
+    assert_eq!(books.payments().len(), 1, "a probable twin is asked about");
+    assert_eq!(books.questions().len(), 1);
+}
+
+#[test]
+fn what_settled_the_invoice_already_is_linked_and_left_as_it_is() {
+    let books = open(json!({}));
+    books.act(json!({"do": "record-payment", "invoice": "D-1042"}));
+    books.pay("p1", "i1", 180);
+    let result = books.agree();
+    assert!(result.success, "{result:?}");
+    assert!(books.questions().is_empty());
+    assert_eq!((books.payments().len(), books.payments()[0]["Reference"].as_str()), (1, Some("")));
+}
