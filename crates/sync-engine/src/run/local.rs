@@ -15,7 +15,7 @@ use super::{
     refs,
     session::Session,
 };
-use crate::{Change, LinkHead, LinkState, ProgressEvent, StoredCursor, plan::local_hash, store::usable};
+use crate::{Change, Due, LinkHead, LinkState, ProgressEvent, StoredCursor, plan::local_hash, store::usable};
 
 /// The digest of everything under which a local cursor holds: under other settings all records are looked at again.
 fn filter(s: &Session<'_>, ask: &ResourceAsk) -> String {
@@ -178,7 +178,8 @@ async fn deleted_items(s: &Session<'_>, planner: &mut Planner<'_, '_>) -> Result
     }
 }
 
-/// Standing items whose time has come, whose question was answered, or whose side effect was granted.
+/// Standing items whose time has come, whose question was answered, whose side effect was granted, that others were in the
+/// way of, or of which a feed showed news under their key.
 pub(super) async fn due_items(s: &Session<'_>, planner: &mut Planner<'_, '_>) -> Result<(), Halt> {
     let grants: Vec<String> = s.grants.iter().map(str::to_owned).collect();
     let grants: Vec<&str> = grants.iter().map(String::as_str).collect();
@@ -186,10 +187,11 @@ pub(super) async fn due_items(s: &Session<'_>, planner: &mut Planner<'_, '_>) ->
     loop {
         s.check_cancel()?;
         s.keep_lease().await?;
+        let due = Due::at(&s.run, s.now()).granting(&grants).blocked(planner.frees_blocked);
         let items = s
             .engine
             .store
-            .items_due(&s.scope, &planner.ask.resource.name, s.now(), &grants, after.as_ref(), s.engine.config.page)
+            .items_due(&s.scope, &planner.ask.resource.name, &due, after.as_ref(), s.engine.config.page)
             .await
             .map_err(|error| s.halt(error))?;
         let Some(last) = items.last() else { return Ok(()) };

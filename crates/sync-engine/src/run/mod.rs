@@ -187,6 +187,7 @@ async fn steps(s: &Session<'_>, end: &mut End) -> Result<(), Halt> {
         }
         let mut planner = Planner::new(s, ask, seq, observed.has_seen);
         planner.saw_all = observed.saw_all;
+        planner.frees_blocked = seq > 0 || end.unsettled.recovered > 0;
         let planned = match &s.ask.items {
             None => whole(s, &mut planner, &observed).await.map(|cursor| cursors.extend(cursor)),
             Some(items) => {

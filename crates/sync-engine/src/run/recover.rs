@@ -18,6 +18,8 @@ use crate::{CallRow, Change, LinkState, PartRow, PartState, ReadyPart, RunState}
 pub(crate) struct Unsettled {
     pub(crate) items: u64,
     pub(crate) until: Option<Timestamp>,
+    /// Calls that are open no more.
+    pub(crate) recovered: u64,
 }
 
 /// Looks at what an earlier run left open. A dry run only counts it.
@@ -44,6 +46,7 @@ pub(crate) async fn recover(s: &Session<'_>) -> Result<Unsettled, Halt> {
             continue;
         }
         recover_call(s, row).await?;
+        unsettled.recovered += 1;
     }
     if !s.is_dry() {
         finish_begun(s).await?;

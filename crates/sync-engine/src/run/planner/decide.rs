@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sync_core::{FieldName, OnRemoteDelete, Outcome, Record, Remote, Skip, code};
+use sync_core::{FieldName, OnRemoteDelete, Outcome, OutcomeKind, Record, Remote, Skip, code};
 
 use super::super::{
     base::{Agreed, next_base},
@@ -276,7 +276,8 @@ impl Planner<'_, '_> {
         let changes = self.s.settle_item(Settled {
             remote: candidate.link.as_ref().and_then(|link| link.remote.as_ref()),
             hash: candidate.hash,
-            key: candidate.key.clone().filter(|_| outcome.code == code::SHARED_KEY),
+            // A question about something else than its key holds no key.
+            key: candidate.key.clone().filter(|_| outcome.kind != OutcomeKind::Question || outcome.code == code::SHARED_KEY),
             standing: candidate.item.as_ref(),
             needs_grant,
             keep_standing: !self.ask.is_whole,

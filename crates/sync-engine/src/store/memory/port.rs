@@ -8,9 +8,9 @@ use sync_core::{
 };
 
 use super::super::{
-    Acquired, Answer, CallRow, Change, ConnectionRow, Erased, Item, ItemCount, Lease, LeaseInfo, Link, LinkCount, LinkHead,
-    Mark, OutcomeRow, PlannedOp, PlannedRow, Pruned, Question, ReadyPart, Retention, RunRow, Seen, Store, StoredCursor,
-    Suppression,
+    Acquired, Answer, CallRow, Change, ConnectionRow, Due, Erased, Item, ItemCount, Lease, LeaseInfo, Link, LinkCount,
+    LinkHead, Mark, OutcomeRow, PlannedOp, PlannedRow, Pruned, Question, ReadyPart, Retention, RunRow, Seen, Store,
+    StoredCursor, Suppression,
 };
 use super::{
     MemoryStore, apply, history,
@@ -329,12 +329,11 @@ impl Store for MemoryStore {
         &self,
         scope: &Scope,
         resource: &ResourceName,
-        now: Timestamp,
-        grants: &[&str],
+        due: &Due<'_>,
         after: Option<&LocalId>,
         limit: usize,
     ) -> Result<Vec<Item>> {
-        self.read(scope, |data| data.items_due(resource, now, grants, after, limit))
+        self.read(scope, |data| data.items_due(resource, due, after, limit))
     }
 
     async fn items(&self, scope: &Scope, after: Option<(&ResourceName, &LocalId)>, limit: usize) -> Result<Vec<Item>> {

@@ -125,6 +125,39 @@ pub struct Suppression {
     pub state: sync_core::ConsentState,
 }
 
+/// What makes a standing item due: its time, or something that came.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Due<'a> {
+    /// The run that asks: what its feeds showed makes items of the same natural key due. What it put there is not due.
+    pub run: &'a RunId,
+    /// Items whose time has come by then.
+    pub now: Timestamp,
+    /// Side effects that items may wait for and that are granted.
+    pub grants: &'a [&'a str],
+    /// True where the records that blocked items wait for may be there by now.
+    pub blocked: bool,
+}
+
+impl<'a> Due<'a> {
+    /// By time alone, and by what the run's feeds showed.
+    pub fn at(run: &'a RunId, now: Timestamp) -> Self {
+        Self { run, now, grants: &[], blocked: false }
+    }
+
+    /// Those too that wait for these side effects.
+    #[must_use]
+    pub fn granting(self, grants: &'a [&'a str]) -> Self {
+        Self { grants, ..self }
+    }
+
+    /// Those too that wait for other records.
+    #[must_use]
+    pub fn blocked(self, blocked: bool) -> Self {
+        Self { blocked, ..self }
+    }
+}
+
 /// One execution of one request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
