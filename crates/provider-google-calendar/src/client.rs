@@ -2,7 +2,10 @@
 
 use http::{HeaderValue, Method, header::IF_MATCH};
 use serde_json::{Map, Value};
-use sync_core::{Call, ContainerId, Error, ErrorKind, RemoteId, Repeat, Result, Version};
+use sync_core::{
+    Call, ContainerId, Error, ErrorKind, RemoteId, Repeat, Result, Version,
+    zoo::{self, Defect},
+};
 
 use crate::{
     descriptor::{API, PATCH_COST},
@@ -167,7 +170,7 @@ fn read(operation: &'static str) -> Call {
 fn write(operation: &'static str, method: Method, shown: Shown) -> Call {
     Call::new(operation, API, method, classify)
         .repeat(Repeat::Answered)
-        .param("sendUpdates", "none")
+        .param("sendUpdates", if zoo::is(Defect::SendsUpdates) { "all" } else { "none" })
         .param("fields", shown.members())
         .param("prettyPrint", "false")
 }

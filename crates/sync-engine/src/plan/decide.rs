@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use sync_core::{
     Direction, FieldName, FieldSet, Hash, LocalId, Marker, Operation, Reason, Record, Remote, Resource, Rules, Target,
     Value, Verb, Version,
+    zoo::{self, Defect},
 };
 
 use super::{
@@ -222,7 +223,8 @@ pub fn decide(policy: Policy<'_>, sides: Sides<'_>) -> Decision {
             let now = if base.is_none() { seen.map(|remote| &remote.fields) } else { None };
             let mut difference = diff(policy.resource, &policy.rules.owners, policy.fields, &fields, base, now);
             consent_against_seen(policy, &fields, base, seen, &mut difference);
-            if base.is_some_and(|base| base.mapping != policy.rules.mapping) || is_elsewhere(sides) {
+            let is_mapped_otherwise = base.is_some_and(|base| base.mapping != policy.rules.mapping);
+            if is_mapped_otherwise || is_elsewhere(sides) || zoo::is(Defect::WritesWhatIsTheSame) {
                 difference.changed.extend(present(policy.fields, &fields));
             }
             if !difference.is_empty() {

@@ -3,7 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use sync_core::{ConflictPolicy, Direction, FieldKind, FieldName, FieldOwner, Filter, Record, Remote, SetChange, Value};
+use sync_core::{
+    ConflictPolicy, Direction, FieldKind, FieldName, FieldOwner, Filter, Record, Remote, SetChange, Value,
+    zoo::{self, Defect},
+};
 
 use super::{
     Difference, Policy,
@@ -89,7 +92,10 @@ pub fn merge(
     seen: Option<&Remote>,
 ) -> Merge {
     let mut merge = Merge::default();
-    let face = base.map(|base| base.remote.as_ref().unwrap_or(&base.local));
+    let face = base.map(|base| match &base.remote {
+        Some(remote) if !zoo::is(Defect::ComparesOneFace) => remote,
+        _ => &base.local,
+    });
     for unit in units(policy) {
         let states: Vec<FieldState<'_>> =
             unit.fields.iter().filter_map(|field| state(policy, field, local, base, face, seen, &mut merge)).collect();

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use sync_core::{FieldName, OnRemoteDelete, Outcome, Record, Remote, Skip, code};
+use sync_core::{
+    FieldName, OnRemoteDelete, Outcome, Record, Remote, Skip, code,
+    zoo::{self, Defect},
+};
 
 use super::super::{
     base::{Agreed, next_base},
@@ -296,7 +299,7 @@ impl Planner<'_, '_> {
     }
 
     pub(super) fn push(&mut self, changes: Vec<Change>) {
-        if !self.s.is_dry() {
+        if !self.s.is_dry() || zoo::is(Defect::DryRunRemembers) {
             self.changes.extend(changes);
         }
     }
