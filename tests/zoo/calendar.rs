@@ -1,19 +1,15 @@
 //! What a captain's calendar tells.
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex},
-};
+use std::sync::Arc;
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use http::{Request, Response};
+use http::Response;
 use serde_json::json;
-use sync_core::{LocalId, Stop, Transport, TransportError, TransportLimits, Value};
+use sync_core::{Stop, Value};
 use sync_testkit::{Fault, FaultRule, On, sim::Rig};
 
-use super::{Broken, differs, wrong};
-use crate::{Harbour, ORG, harbour::CALENDAR, sim::with};
+use super::{Broken, differs, meddling::Meddling, wrong};
+use crate::{Harbour, ORG, harbour::CALENDAR};
 
 /// A harbour with so many trips, all of them in the calendar.
 fn at_rest(settings: serde_json::Value, n_trips: i64) -> Harbour {
@@ -49,77 +45,20 @@ pub(super) fn a_change_of_what_moved_there_arrives() -> Broken {
     missing(&harbour, "Deep reef")
 }
 
-pub(super) fn what_has_our_id_already_is_looked_at() -> Broken {
-    let harbour = at_rest(json!({"direction": "push"}), 1);
-    let (scope, trips, id) = (harbour.rig.scope(ORG), "trips".into(), LocalId::new("t000"));
-    let forgotten = harbour.clock.block_on(harbour.rig.store().forget(&scope, &trips, &id));
-    retitle(&harbour, "Deep reef");
-    harbour.agree();
-    harbour.agree();
-    let mut broken = wrong(forgotten.is_err(), format!("{forgotten:?}"));
-    broken.extend(missing(&harbour, "Deep reef"));
-    broken
-}
-
-type Act = Box<dyn FnOnce() + Send>;
-
-/// Lets people act once the first answer to a run has come.
-struct Meddling {
-    inner: Arc<dyn Transport>,
-    act: Mutex<Option<Act>>,
-}
-
-impl fmt::Debug for Meddling {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Meddling").field("inner", &self.inner).finish_non_exhaustive()
-    }
-}
-
-#[async_trait]
-impl Transport for Meddling {
-    async fn send(&self, request: Request<Bytes>, limits: TransportLimits) -> Result<Response<Bytes>, TransportError> {
-        let answer = self.inner.send(request, limits).await;
-        if let Some(act) = with(&self.act, Option::take) {
-            act();
-        }
-        answer
-    }
-}
-
 pub(super) fn what_people_change_meanwhile_is_not_written_over() -> Broken {
     let harbour = at_rest(json!({}), 1);
     let (theirs, event) = (harbour.clone(), harbour.id_of("Trip 0"));
-    let act = move || {
+    let people = Meddling::default();
+    people.next(move || {
         theirs.act(json!({"do": "edit", "calendar": CALENDAR, "event": event, "body": {"summary": "Theirs"}}));
-    };
-    let transport = Meddling { inner: Arc::new(harbour.wire.clone()), act: Mutex::new(Some(Box::new(act))) };
-    let (store, shop) = (harbour.rig.store().clone(), harbour.shop.clone());
-    let rig =
-        Rig::new(provider_google_calendar::REGISTRATION, harbour.clock.clone(), store, shop, Arc::new(transport)).with_seed(9);
+    });
+    let (store, shop, transport) =
+        (harbour.rig.store().clone(), harbour.shop.clone(), people.around(Arc::new(harbour.wire.clone())));
+    let rig = Rig::new(provider_google_calendar::REGISTRATION, harbour.clock.clone(), store, shop, transport).with_seed(9);
     retitle(&harbour, "Ours");
     harbour.clock.block_on(rig.sync(ORG));
     // Either it is there still, or somebody was asked.
     wrong(!titles(&harbour).contains(&"Theirs".to_owned()) && harbour.questions().is_empty(), "law 2: it was written over")
-}
-
-pub(super) fn what_is_mapped_both_ways_comes_to_rest() -> Broken {
-    let harbour = at_rest(json!({}), 3);
-    harbour.act(json!({"do": "edit", "calendar": CALENDAR, "event": harbour.id_of("Trip 1"), "body": {"summary": "Wreck"}}));
-    harbour.shift("Trip 2", 30);
-    harbour.sync();
-    harbour.sync();
-    retitle(&harbour, "Deep reef");
-    harbour.edit("t001", "location", Value::text("Pier 9"));
-    harbour.sync();
-    harbour.sync();
-    harbour.wire.take_log();
-    harbour.clock.advance(std::time::Duration::from_secs(60));
-    let result = harbour.sync();
-    let n_planned = result.details.as_ref().map_or(0, |details| details.planned.total());
-    let mut broken = differs("law 3: planned at rest", &n_planned, &0);
-    broken.extend(wrong(!result.success, format!("law 3: {result:?}")));
-    broken.extend(differs("law 3: questions", &harbour.questions().len(), &0));
-    broken
 }
 
 pub(super) fn a_conflict_that_is_settled_is_told() -> Broken {

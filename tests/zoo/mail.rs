@@ -15,7 +15,7 @@ use sync_engine::{EngineConfig, MemoryStore, RunOptions, Store};
 use sync_sandbox::RefusalSeed;
 use sync_testkit::{Fault, FaultRule, On, Sent, SimClock};
 
-use super::{Broken, differs, wrong};
+use super::{Broken, differs, meddling::Meddling, wrong};
 use crate::{AUDIENCE, ORG, OTHER_AUDIENCE, Town, agreed, customer, member};
 
 /// The writes that went out.
@@ -199,16 +199,19 @@ pub(super) fn what_was_refused_there_stands_here() -> Broken {
     differs("law 7: what stands", &items.len(), &1)
 }
 
-pub(super) fn who_said_no_there_is_not_subscribed_again() -> Broken {
-    let town = Town::new([member("ben", "unsubscribed")], 1);
-    town.open(&["ada", "ben"]);
-    town.agree();
-    town.act("unsubscribe", "ada", json!({}));
-    rename(&town, "c0000", "Ada B");
-    rename(&town, "c0001", "Benjamin");
-    persist(&town);
-    let subscribed = town.statuses(AUDIENCE).into_iter().filter(|(_, status)| status != "unsubscribed");
-    subscribed.map(|(name, status)| format!("law 9: {name} said no and is {status}")).collect()
+pub(super) fn who_signed_up_meanwhile_is_looked_at() -> Broken {
+    let (clock, people) = (SimClock::new(), Meddling::default());
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::new(clock.clone())));
+    let town = Town::with(Town::seed([]), 1, clock, store, |inner| people.around(inner));
+    town.open(&["ada"]);
+    let hash = town.sync().details.and_then(|details| details.plan_hash);
+    let there = town.clone();
+    people.next(move || {
+        there.act("subscribe", "ada", json!({}));
+        there.act("edit", "ada", json!({"field": "FNAME", "value": "From before"}));
+    });
+    town.clock.block_on(town.rig.run(&town.rig.request(ORG), &RunOptions::new().approve(hash)));
+    differs("law 2: name", &town.member("ada")["merge_fields"]["FNAME"], &json!("ada"))
 }
 
 pub(super) fn who_said_no_in_one_audience_is_not_put_into_another() -> Broken {
@@ -239,4 +242,3 @@ pub(super) fn a_grant_of_another_account_writes_nothing() -> Broken {
     broken.extend(differs("law 12: writes into another account", &writes(&town).len(), &0));
     broken
 }
-

@@ -8,6 +8,7 @@ mod calendar;
 pub mod days;
 mod ledger;
 mod mail;
+mod meddling;
 mod rows;
 mod wire;
 
@@ -44,9 +45,9 @@ macro_rules! __for_each_defect {
             RegroupsAnOpenCall [1, 7] mail an_open_call_is_repeated_as_it_was,
             TakesHeldLeases [1, 7] mail two_runs_at_once_are_one,
             IgnoresMoved [2] calendar a_change_of_what_moved_there_arrives,
-            AdoptsOnTaken [2] calendar what_has_our_id_already_is_looked_at,
+            AdoptsOnTaken [2] mail who_signed_up_meanwhile_is_looked_at,
             WritesOverWhatMoved [2] calendar what_people_change_meanwhile_is_not_written_over,
-            ComparesOneFace [2, 3] calendar what_is_mapped_both_ways_comes_to_rest,
+            ComparesOneFace [2, 3] ledger what_is_spelled_otherwise_there_is_no_change,
             SettlesInSilence [2] calendar a_conflict_that_is_settled_is_told,
             WritesWhatIsTheSame [3] mail a_record_that_was_saved_unchanged_is_not_written,
             DryRunWrites [4] mail a_dry_run_leaves_the_other_side_alone,
@@ -58,7 +59,7 @@ macro_rules! __for_each_defect {
             ForgetsWhatFailed [7, 16] mail what_was_refused_there_stands_here,
             BelievesAnEmptyPage [8] calendar an_empty_listing_deletes_nothing,
             SkipsTheBreaker [8] calendar a_calendar_that_shows_nothing_is_not_believed,
-            RaisesConsent [9] mail who_said_no_there_is_not_subscribed_again,
+            RaisesConsent [9] mail who_said_no_in_one_audience_is_not_put_into_another,
             ForgetsRefusals [9] mail who_said_no_in_one_audience_is_not_put_into_another,
             SendsUpdates [9] calendar nobody_is_told_by_mail,
             IgnoresQuotas [10] wire published_limits_hold,

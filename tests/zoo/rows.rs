@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use sqlx::{Connection as _, Executor as _, SqliteConnection, sqlite::SqliteConnectOptions};
 use sync_core::{
-    Collection, Credentials, FieldSet, Grant, Grants as _, HostRecords, Local, LocalFrom, LocalId, LocalPage, OrganizationId,
-    Records, Result, Scope,
+    Collection, Credentials, FieldSet, Grant, Grants as _, HostRecords, Local, LocalFrom, LocalId, LocalPage,
+    OrganizationId, Records, Result, Scope,
 };
 use sync_dispatch::Dispatcher;
 use sync_engine::EngineConfig;
@@ -105,7 +105,8 @@ pub(super) fn a_credential_opens_in_its_own_row_alone() -> Broken {
         store.swap(&ours, None, Some(grant("key-of-blue-manta-us1"))).await?;
         store.swap(&theirs, None, Some(grant("key-of-red-sea-us1"))).await?;
         let mut raw = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(file)).await?;
-        let swap = "update credential set api_key = (select other.api_key from credential other where other.org <> credential.org)";
+        let swap =
+            "update credential set api_key = (select other.api_key from credential other where other.org <> credential.org)";
         raw.execute(swap).await?;
         Ok(wrong(store.load(&ours).await.is_ok(), "law 13: a key of another organization opens"))
     });

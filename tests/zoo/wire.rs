@@ -13,8 +13,8 @@ use futures_util::future::join_all;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
 use jiff::Timestamp;
 use sync_core::{
-    AccountId, Call, Cancel, Clock, Credentials, Error, ErrorKind, Exchange as _, Grant, Grants, Lane, Result, Scope, Swapped,
-    Transport, TransportError, TransportLimits, Within,
+    AccountId, Call, Cancel, Clock, Credentials, Error, ErrorKind, Exchange as _, Grant, Grants, Lane, Result, Scope,
+    Swapped, Transport, TransportError, TransportLimits, Within,
 };
 use sync_dispatch::http::{AuthorizedExchange, Client, OAuthClient, RetryPolicy};
 use sync_engine::MemoryStore;

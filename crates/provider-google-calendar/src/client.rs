@@ -176,7 +176,7 @@ fn write(operation: &'static str, method: Method, shown: Shown) -> Call {
 }
 
 fn only_if(call: Call, version: Option<&Version>) -> Result<Call> {
-    let Some(version) = version else { return Ok(call) };
+    let Some(version) = version.filter(|_| !zoo::is(Defect::WritesOverWhatMoved)) else { return Ok(call) };
     let value = HeaderValue::from_str(version.as_str())
         .map_err(|error| Error::new(ErrorKind::Internal, "an event's version can't be a header").with_source(error))?;
     Ok(call.header(IF_MATCH, value))

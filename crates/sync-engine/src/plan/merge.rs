@@ -3,10 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use sync_core::{
-    ConflictPolicy, Direction, FieldKind, FieldName, FieldOwner, Filter, Record, Remote, SetChange, Value,
-    zoo::{self, Defect},
-};
+use sync_core::{ConflictPolicy, Direction, FieldKind, FieldName, FieldOwner, Filter, Record, Remote, SetChange, Value};
 
 use super::{
     Difference, Policy,
@@ -92,10 +89,7 @@ pub fn merge(
     seen: Option<&Remote>,
 ) -> Merge {
     let mut merge = Merge::default();
-    let face = base.map(|base| match &base.remote {
-        Some(remote) if !zoo::is(Defect::ComparesOneFace) => remote,
-        _ => &base.local,
-    });
+    let face = base.map(Base::face);
     for unit in units(policy) {
         let states: Vec<FieldState<'_>> =
             unit.fields.iter().filter_map(|field| state(policy, field, local, base, face, seen, &mut merge)).collect();

@@ -316,7 +316,7 @@ pub(crate) async fn consent_changes(
         }
         let Some(consent) = remote.fields.value(consent_field).and_then(Value::as_consent) else { continue };
         let base = link.as_ref().and_then(|link| link.base.as_ref());
-        let face = base.map(|base| base.remote.as_ref().unwrap_or(&base.local));
+        let face = base.map(|base| base.face());
         let before = face.and_then(|face| face.value(consent_field)).and_then(Value::as_consent).map(|before| before.state);
         let at: Timestamp = consent.at.or(remote.changed_at).unwrap_or_else(|| s.now());
         let is_refusal = consent.state <= ConsentState::Denied;
@@ -356,7 +356,7 @@ pub(crate) async fn consent_changes(
             && before != Some(consent.state)
         {
             let mut link = link.clone();
-            let mut remote_face: Record = base.remote.as_ref().unwrap_or(&base.local).clone();
+            let mut remote_face: Record = base.face().clone();
             remote_face.set(consent_field, Value::Consent(consent.clone()));
             if let Some(base) = &mut link.base {
                 base.remote = Some(remote_face);

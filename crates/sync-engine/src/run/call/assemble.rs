@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 
 use sync_core::{
     CallKey, ContainerId, Find, FindBy, Found, Hash, LocalId, Operation, Refs, RemoteId, Role, RunId, UpdateNeeds, Verb,
-    zoo::{self, Defect},
 };
 
 use super::super::{
@@ -63,7 +62,7 @@ pub(super) async fn assemble<'a>(
         let read = match found {
             Some(Found::One(remote)) => {
                 let known = part.operation.before.as_ref().and_then(|before| before.version.as_ref());
-                if known.is_some() && remote.version.as_ref() != known && !zoo::is(Defect::WritesOverWhatMoved) {
+                if known.is_some() && remote.version.as_ref() != known {
                     // It changed there since it was planned.
                     held.extend(hold(&part, run));
                     sent.again.push((part.operation.local.clone(), Again::Moved));

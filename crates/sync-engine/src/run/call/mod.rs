@@ -179,7 +179,9 @@ async fn transmit(s: &Session<'_>, batch: Batch<'_>, row: CallRow, mut sent: Sen
                 Receipt::Uncertain(Error::new(ErrorKind::BadAnswer, "the provider's answer did not tell about every item"))
             })
             .collect(),
-        Err(error) if error.effect() == Effect::Unknown && !zoo::is(Defect::TakesSilenceForNo) => return unanswered(s, &batch, &row, error).await,
+        Err(error) if error.effect() == Effect::Unknown && !zoo::is(Defect::TakesSilenceForNo) => {
+            return unanswered(s, &batch, &row, error).await;
+        }
         Err(error) => return refused(s, batch, &row, error, sent).await,
     };
     // An item stands or falls with the last part of its operation, or with one that was not done.

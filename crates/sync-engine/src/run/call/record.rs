@@ -237,7 +237,7 @@ fn agreed_there(
     native: Option<serde_json::Value>,
 ) -> Base {
     let mut local = before.map(|base| base.local.clone()).unwrap_or_default();
-    let mut remote = before.map(|base| base.remote.as_ref().unwrap_or(&base.local).clone()).unwrap_or_default();
+    let mut remote = before.map(|base| base.face().clone()).unwrap_or_default();
     for field in &operation.changed {
         let sent = operation.fields.value(field.as_str());
         let shown = after.and_then(|after| after.fields.value(field.as_str())).or(sent);

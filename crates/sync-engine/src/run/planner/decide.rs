@@ -188,7 +188,7 @@ impl Planner<'_, '_> {
         {
             let mut link = link.clone();
             let before = link.base.take();
-            let face = before.as_ref().map(|base| base.remote.as_ref().unwrap_or(&base.local).clone());
+            let face = before.as_ref().map(|base| base.face().clone());
             // Nothing was written: what is there is as it was, or as it is seen now.
             let shown = match &candidate.remote {
                 RemoteSide::Seen(remote) => Some(remote.fields.clone()),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sync_core::{
     AccountId, CallKey, ContainerId, Hash, LocalId, Record, Remote, RemoteId, RemoteState, ResourceName, Role, Version,
+    zoo::{self, Defect},
 };
 
 /// Local id ↔ remote id, with what both sides last agreed on.
@@ -67,6 +68,13 @@ pub struct Base {
     /// The digest of the mapping that it was written with ([`sync_core::Rules::mapping`]).
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub mapping: String,
+}
+
+impl Base {
+    /// The fields as the remote side had them.
+    pub fn face(&self) -> &Record {
+        self.remote.as_ref().filter(|_| !zoo::is(Defect::ComparesOneFace)).unwrap_or(&self.local)
+    }
 }
 
 /// The part of a link that a full scan compares.
