@@ -5,7 +5,10 @@ use std::{borrow::Cow, fmt};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Owner, Skip, Verb};
+use crate::{
+    Error, Owner, Skip, Verb,
+    zoo::{self, Defect},
+};
 
 /// Stable codes of outcomes that the engine itself gives. Providers add their own.
 pub mod code {
@@ -212,7 +215,7 @@ impl Outcome {
     pub fn failed(error: &Error) -> Self {
         let mut outcome = Self::new(OutcomeKind::Failed, error.kind().as_str(), error.message().to_owned());
         outcome.owner = error.owner();
-        outcome.remedy = error.remedy().map(str::to_owned);
+        outcome.remedy = error.remedy().filter(|_| !zoo::is(Defect::NamesNoRemedy)).map(str::to_owned);
         outcome.provider_code = error.provider_code().map(str::to_owned);
         outcome.provider_message = error.provider_message().map(str::to_owned);
         outcome

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use sync_core::{
     Direction, FieldName, FieldSet, Hash, LocalId, Marker, Operation, Reason, Record, Remote, Resource, Rules, Target,
     Value, Verb, Version,
+    zoo::{self, Defect},
 };
 
 use super::{
@@ -182,7 +183,7 @@ pub fn decide(policy: Policy<'_>, sides: Sides<'_>) -> Decision {
         RemoteSide::Seen(remote) => Some(&**remote),
         RemoteSide::Unread | RemoteSide::Gone | RemoteSide::Many(_) => None,
     };
-    let fields = wanted(policy, record, base.map(|base| base.remote.as_ref().unwrap_or(&base.local)), seen, suppression);
+    let fields = wanted(policy, record, base.map(|base| base.face()), seen, suppression);
 
     match linked {
         None => match seen {
@@ -222,7 +223,8 @@ pub fn decide(policy: Policy<'_>, sides: Sides<'_>) -> Decision {
             let now = if base.is_none() { seen.map(|remote| &remote.fields) } else { None };
             let mut difference = diff(policy.resource, &policy.rules.owners, policy.fields, &fields, base, now);
             consent_against_seen(policy, &fields, base, seen, &mut difference);
-            if base.is_some_and(|base| base.mapping != policy.rules.mapping) || is_elsewhere(sides) {
+            let is_mapped_otherwise = base.is_some_and(|base| base.mapping != policy.rules.mapping);
+            if is_mapped_otherwise || is_elsewhere(sides) || zoo::is(Defect::WritesWhatIsTheSame) {
                 difference.changed.extend(present(policy.fields, &fields));
             }
             if !difference.is_empty() {
@@ -320,7 +322,7 @@ fn withdrawal(
 ) -> Option<(Record, Difference)> {
     let (_, field, _) = policy.resource.consent?;
     let base = link.base.as_ref()?;
-    let face = base.remote.as_ref().unwrap_or(&base.local);
+    let face = base.face();
     let fields = wanted(policy, record, Some(face), None, suppression);
     let of = |record: &Record| record.value(field).and_then(Value::as_consent).cloned();
     let (ours, theirs) = (of(&fields), of(face));
@@ -360,7 +362,7 @@ pub(super) fn before(link: &Link, remote: &RemoteSide) -> Option<Box<Remote>> {
         if link.state != LinkState::Removed {
             known.state = base.state.clone();
         }
-        known.fields = base.remote.as_ref().unwrap_or(&base.local).clone();
+        known.fields = base.face().clone();
         known.native = base.native.clone();
     }
     Some(Box::new(known))

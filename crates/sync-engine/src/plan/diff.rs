@@ -43,7 +43,7 @@ pub fn diff(
         // The remote face: read now, else as it was agreed on.
         let theirs = match remote {
             Some(remote) => remote.value(field.as_str()),
-            None => base.and_then(|base| base.remote.as_ref().unwrap_or(&base.local).value(field.as_str())),
+            None => base.and_then(|base| base.face().value(field.as_str())),
         };
         let is_known = base.is_some() || remote.is_some();
         match spec.kind {
@@ -141,7 +141,7 @@ pub(super) fn agreed_lines(
     let is_lines = |field: &&FieldName| matches!(resource.field(field.as_str()).kind, FieldKind::Lines(_));
     let of = |field: &FieldName| sync_core::AgreedLines {
         here: lines(&base.local, field.as_str()),
-        there: lines(base.remote.as_ref().unwrap_or(&base.local), field.as_str()),
+        there: lines(base.face(), field.as_str()),
     };
     fields.iter().filter(is_lines).map(|field| (field.clone(), of(field))).collect()
 }

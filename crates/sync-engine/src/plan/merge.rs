@@ -89,7 +89,7 @@ pub fn merge(
     seen: Option<&Remote>,
 ) -> Merge {
     let mut merge = Merge::default();
-    let face = base.map(|base| base.remote.as_ref().unwrap_or(&base.local));
+    let face = base.map(Base::face);
     for unit in units(policy) {
         let states: Vec<FieldState<'_>> =
             unit.fields.iter().filter_map(|field| state(policy, field, local, base, face, seen, &mut merge)).collect();

@@ -255,7 +255,7 @@ fn agreed_link(
     // What is there now: as it was read, and where we wrote as the provider answered.
     let mut shown = before.fields.clone();
     if let Some(base) = base {
-        let face = base.remote.as_ref().unwrap_or(&base.local);
+        let face = base.face();
         for field in &operation.changed {
             if let Some(value) = face.value(field.as_str()) {
                 shown.set(field.clone(), value.clone());

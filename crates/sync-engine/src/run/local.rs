@@ -6,6 +6,7 @@ use std::collections::{HashSet, VecDeque};
 use sync_core::{
     Cursor, ErrorKind, Hash, Local, LocalFrom, LocalId, LocalNext, LocalState, Outcome, OutcomeKind, Owner, Record,
     RemoteId, Role, code,
+    zoo::{self, Defect},
 };
 
 use super::{
@@ -130,6 +131,7 @@ async fn scan(s: &Session<'_>, planner: &mut Planner<'_, '_>) -> Result<Option<C
         planner.take(differing, Why::Changed).await?;
         missing_records(s, planner, missing).await?;
         match page.next {
+            LocalNext::More(_) if zoo::is(Defect::DropsThePageToken) => return Ok(None),
             LocalNext::More(next) => token = Some(next),
             LocalNext::Done(cursor) => {
                 let mut rest = Vec::new();
@@ -294,10 +296,11 @@ fn unknown(s: &Session<'_>, ask: &ResourceAsk, id: &LocalId, message: &str) {
 }
 
 async fn read_page(s: &Session<'_>, ask: &ResourceAsk, from: LocalFrom<'_>) -> Result<sync_core::LocalPage, Halt> {
+    let limit = if zoo::is(Defect::ReadsAllAtOnce) { usize::MAX } else { s.engine.config.page };
     s.engine
         .records
         .reading()
-        .changes(&s.scope.organization, &ask.collection, &ask.rules.fields, from, s.engine.config.page)
+        .changes(&s.scope.organization, &ask.collection, &ask.rules.fields, from, limit)
         .await
         .map_err(|error| s.halt(error))
 }
@@ -340,6 +343,7 @@ impl Planner<'_, '_> {
         matches!(head.state, LinkState::Live | LinkState::Removed)
             && self.ask.rules.filter.as_ref().is_none_or(|filter| filter.admits(record))
             && head.hash == Some(local_hash(record, &self.ask.rules))
+            && !zoo::is(Defect::WritesWhatIsTheSame)
     }
 }
 

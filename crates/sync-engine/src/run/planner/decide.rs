@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use sync_core::{FieldName, OnRemoteDelete, Outcome, OutcomeKind, Record, Remote, Skip, code};
+use sync_core::{
+    FieldName, OnRemoteDelete, Outcome, OutcomeKind, Record, Remote, Skip, code,
+    zoo::{self, Defect},
+};
 
 use super::super::{
     base::{Agreed, next_base},
@@ -185,7 +188,7 @@ impl Planner<'_, '_> {
         {
             let mut link = link.clone();
             let before = link.base.take();
-            let face = before.as_ref().map(|base| base.remote.as_ref().unwrap_or(&base.local).clone());
+            let face = before.as_ref().map(|base| base.face().clone());
             // Nothing was written: what is there is as it was, or as it is seen now.
             let shown = match &candidate.remote {
                 RemoteSide::Seen(remote) => Some(remote.fields.clone()),
@@ -297,7 +300,7 @@ impl Planner<'_, '_> {
     }
 
     pub(super) fn push(&mut self, changes: Vec<Change>) {
-        if !self.s.is_dry() {
+        if !self.s.is_dry() || zoo::is(Defect::DryRunRemembers) {
             self.changes.extend(changes);
         }
     }
