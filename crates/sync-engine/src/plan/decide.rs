@@ -302,8 +302,9 @@ fn consent_against_seen(
     let consent = |record: &Record| record.value(field).and_then(Value::as_consent).cloned();
     let (ours, theirs) = (consent(fields), consent(&seen.fields));
     if ours.is_some() && theirs.is_some() {
-        let agreed = base.and_then(|base| consent(&base.local));
-        if consent_differs(ours.as_ref(), agreed.as_ref(), theirs.as_ref()) {
+        let shown = base.and_then(|base| consent(base.remote.as_ref().unwrap_or(&base.local)));
+        let agreed = (base.and_then(|base| consent(&base.local)), shown);
+        if consent_differs(ours.as_ref(), &agreed, theirs.as_ref()) {
             difference.changed.insert(FieldName::from_static(field));
         } else {
             difference.changed.remove(field);
@@ -325,7 +326,7 @@ fn withdrawal(
     let of = |record: &Record| record.value(field).and_then(Value::as_consent).cloned();
     let (ours, theirs) = (of(&fields), of(face));
     let lowers = ours.as_ref()?.state <= sync_core::ConsentState::Denied
-        && consent_differs(ours.as_ref(), of(&base.local).as_ref(), theirs.as_ref())
+        && consent_differs(ours.as_ref(), &(of(&base.local), theirs.clone()), theirs.as_ref())
         && policy.fields.contains(field);
     let difference = Difference { changed: [FieldName::from_static(field)].into(), ..Difference::default() };
     lowers.then_some((fields, difference))
