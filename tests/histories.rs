@@ -2,9 +2,16 @@
 //!
 //! `SYNC_TEST_RUNS` says how many for each provider, `SYNC_TEST_SEED` where they begin.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use sync_engine::Store;
+use sync_store::{SqlStore, StoreKey};
 use sync_tests::{
     number,
-    sim::{PLAYERS, Player, play_all},
+    sim::{PLAYERS, Player, creates, play_all},
 };
 
 fn play(integration: &str, n_runs: u64, n_answers: u64) {
@@ -32,7 +39,12 @@ fn random_histories_of_a_calendar_keep_the_laws() {
 
 #[test]
 fn random_histories_of_a_newsletter_keep_the_laws() {
-    play("mailchimp", 20, 0);
+    play("mailchimp", 60, 0);
+}
+
+#[test]
+fn random_histories_of_a_ledger_keep_the_laws() {
+    play("xero", 60, 3);
 }
 
 /// Seeds whose histories once broke a law, and how.
@@ -49,5 +61,61 @@ fn what_once_broke_a_law_keeps_it() {
         if let Err(failure) = (player.check)(*seed) {
             panic!("again: {how}: {failure}");
         }
+    }
+}
+
+fn sweep(integration: &str) {
+    let swept = (player_of(integration).sweep)(0..1);
+    println!("{integration}: {swept}");
+    swept.assert_held();
+}
+
+#[test]
+fn a_process_that_dies_at_any_point_of_a_calendars_sync_breaks_no_law() {
+    sweep("google-calendar");
+}
+
+#[test]
+fn a_process_that_dies_at_any_point_of_a_newsletters_sync_breaks_no_law() {
+    sweep("mailchimp");
+}
+
+#[test]
+fn a_process_that_dies_at_any_point_of_a_ledgers_sync_breaks_no_law() {
+    sweep("xero");
+}
+
+/// A sample of the points over a database file; `SYNC_TEST_EVERY` says one point in how many, 1 for all of them.
+#[test]
+fn the_same_holds_over_a_database_file() {
+    let every = usize::try_from(number("SYNC_TEST_EVERY").unwrap_or(23)).unwrap();
+    let runtime = Arc::new(tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    let key = StoreKey::from_file_or_create(dir.path().join("key")).unwrap();
+    let n_files = AtomicU64::new(0);
+    for player in PLAYERS {
+        let swept = (player.sweep_over)(
+            &|| {
+                // Of the one before, nothing is needed any more.
+                let n = n_files.fetch_add(1, Ordering::Relaxed);
+                for ending in ["db", "db-wal", "db-shm"] {
+                    let _ = std::fs::remove_file(dir.path().join(format!("{}.{ending}", n.wrapping_sub(1))));
+                }
+                let store = runtime.block_on(SqlStore::open(dir.path().join(format!("{n}.db")), key.clone())).unwrap();
+                (Arc::new(store) as Arc<dyn Store>, Arc::clone(&runtime))
+            },
+            every,
+        );
+        println!("{} over a file: {swept}", player.integration);
+        swept.assert_held();
+    }
+}
+
+#[test]
+fn creates_whose_answers_are_lost_are_made_once() {
+    for made in [creates::in_a_calendar(7, 1_500), creates::in_books(7, 250)] {
+        println!("{made:?}");
+        assert_eq!((made.made, made.doubled), (made.wanted, 0), "{made:?}");
+        assert!(made.lost * 5 > made.calls, "{made:?}");
     }
 }

@@ -9,6 +9,7 @@ pub mod calendar;
 pub mod creates;
 mod game;
 pub mod laws;
+pub mod ledger;
 pub mod lineage;
 pub mod newsletter;
 pub mod steps;
@@ -149,14 +150,17 @@ pub struct Player {
     pub check: fn(u64) -> Result<Tally, Box<Failure>>,
     /// Sweeps over all its crash points, with worlds of these seeds.
     pub sweep: fn(std::ops::Range<u64>) -> sync_testkit::crash::Sweep,
+    /// The same over stores that are made for it, at one point in so many.
+    pub sweep_over: fn(sweep::Fresh<'_>, usize) -> sync_testkit::crash::Sweep,
 }
 
 const fn player<P: Place>() -> Player {
-    Player { integration: P::INTEGRATION, check: check::<P>, sweep: sweep::in_memory::<P> }
+    Player { integration: P::INTEGRATION, check: check::<P>, sweep: sweep::in_memory::<P>, sweep_over: sweep::over::<P> }
 }
 
 /// All of them.
-pub const PLAYERS: &[Player] = &[player::<calendar::Calendar>(), player::<newsletter::Newsletter>()];
+pub const PLAYERS: &[Player] =
+    &[player::<calendar::Calendar>(), player::<newsletter::Newsletter>(), player::<ledger::Ledger>()];
 
 /// Plays so many seeds, on several threads; the first failures, at most `most`. Each is told as soon as it is found.
 pub fn play_all(

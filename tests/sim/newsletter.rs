@@ -224,6 +224,8 @@ impl Place for Newsletter {
 
     const DIRECTIONS: &'static [&'static str] = &["push"];
 
+    const LEFT_TO_PEOPLE: &'static [&'static str] = &[];
+
     fn start(start: &Start) -> Self {
         let seed = start.seed;
         let draw = SeededRandom::new(seed ^ 0x3E7);
@@ -406,6 +408,10 @@ impl Place for Newsletter {
         broken
     }
 
+    fn awaits_first_plan(&self, approved: &BTreeSet<String>) -> bool {
+        !approved.contains(&self.audience())
+    }
+
     fn is_two_way(&self) -> bool {
         false
     }
@@ -441,6 +447,12 @@ impl Model {
         let status = member["status"].as_str().unwrap_or_default();
         if !may_go && matches!(status, "subscribed" | "pending") {
             let signed_up = self.signed_up.contains(&(audience.to_owned(), email.clone()));
+            // Who signed up himself after the host's no stays: the later word counts, by the dates on both sides.
+            let signed_at = member["timestamp_opt"].as_str().and_then(|at| at.parse::<jiff::Timestamp>().ok());
+            let said_at = row.value("consent.email").and_then(Value::as_consent).and_then(|consent| consent.at);
+            if signed_up && signed_at.zip(said_at).is_some_and(|(signed, said)| signed > said) {
+                return None;
+            }
             return Some(format!("law 9: {email} said no here and is {status} there (signed up: {signed_up})"));
         }
         if !may_go || stands.is_some() || status != "subscribed" {

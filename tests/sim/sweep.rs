@@ -129,7 +129,7 @@ impl<P: Place> crash::World for Mortal<P> {
         if !self.once(&dispatcher).await {
             broken.push("law 3: one more run did something".to_owned());
         }
-        broken.extend(laws::at_rest(world, &dispatcher, self.place.is_two_way()).await);
+        broken.extend(laws::at_rest(&self.place, &dispatcher).await);
         broken.extend(self.place.broken(&dispatcher).await);
         broken
     }
@@ -142,13 +142,35 @@ impl<P: Place> crash::World for Mortal<P> {
     }
 }
 
+/// Makes stores that know nothing yet, and need this runtime.
+pub type Fresh<'a> = &'a dyn Fn() -> (Arc<dyn Store>, Arc<Runtime>);
+
+/// Sweeps a provider in all its directions and scenes over such stores, at one point in `every`.
+pub fn over<P: Place>(fresh: Fresh<'_>, every: usize) -> Sweep {
+    let mut n_scenes = 0;
+    swept_by::<P>(0..1, |seed, direction, scene| {
+        // Another sample of each scene.
+        n_scenes += 1;
+        let first = 1 + n_scenes % every as u64;
+        let make = || {
+            let (store, runtime) = fresh();
+            Mortal::<P>::kept_in(store, runtime, seed, direction, scene)
+        };
+        crash::sweep_every(make, first, every)
+    })
+}
+
 /// Sweeps a provider in all its directions and scenes, in memory; each with several worlds.
 pub fn in_memory<P: Place>(seeds: std::ops::Range<u64>) -> Sweep {
+    swept_by::<P>(seeds, |seed, direction, scene| crash::sweep(|| Mortal::<P>::in_memory(seed, direction, scene)))
+}
+
+fn swept_by<P: Place>(seeds: std::ops::Range<u64>, mut sweep: impl FnMut(u64, &'static str, Scene) -> Sweep) -> Sweep {
     let mut swept = Sweep::default();
     for direction in P::DIRECTIONS {
         for scene in [Scene::First, Scene::Later] {
             for seed in seeds.clone() {
-                let one = crash::sweep(|| Mortal::<P>::in_memory(seed, direction, scene));
+                let one = sweep(seed, direction, scene);
                 if let Some((points, law)) = one.broken.first() {
                     println!(
                         "{} {direction} {scene:?} seed {seed}: {} broken, first at {points:?}: {law}",

@@ -12,7 +12,10 @@ pub(crate) struct State {
     pub(crate) commit: String,
     pub(crate) histories: BTreeMap<String, Histories>,
     pub(crate) sweeps: BTreeMap<String, Swept>,
-    pub(crate) creates: Creates,
+    pub(crate) creates: BTreeMap<String, Creates>,
+    /// Processes that died over a database file: of how many, and whether all laws held.
+    pub(crate) file: Option<Held>,
+    pub(crate) conformance: BTreeMap<String, Conformance>,
     pub(crate) kills: Option<Kills>,
     /// True when one refresh for each expiry was seen among processes.
     pub(crate) refreshes: Option<bool>,
@@ -39,6 +42,24 @@ impl Histories {
         self.failed.extend(failures.iter().map(first));
         self.core_seconds += seconds * threads as f64;
     }
+}
+
+/// Something that was done so often.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Held {
+    pub(crate) n: u64,
+    pub(crate) held: bool,
+}
+
+/// A provider's conformance suite.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Conformance {
+    pub(crate) held: u64,
+    pub(crate) failed: u64,
+    /// Why cases do not concern it, and how many each.
+    pub(crate) spared: BTreeMap<String, u64>,
 }
 
 /// A sweep over crash points.
