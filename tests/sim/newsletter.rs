@@ -226,6 +226,8 @@ impl Place for Newsletter {
 
     const LEFT_TO_PEOPLE: &'static [&'static str] = &[];
 
+    const STANDING_CALLS: usize = 0;
+
     fn start(start: &Start) -> Self {
         let seed = start.seed;
         let draw = SeededRandom::new(seed ^ 0x3E7);
@@ -355,7 +357,8 @@ impl Place for Newsletter {
             }
         }
         broken.extend(n_of.iter().filter(|(_, n)| **n > 1).map(|(name, n)| format!("law 1: {name} is {n} times there")));
-        let ids: Vec<LocalId> = rows.keys().cloned().collect();
+        let gone = with(&self.model, |model| model.gone_here.clone());
+        let ids: Vec<LocalId> = rows.keys().cloned().chain(gone.into_iter().map(LocalId::new)).collect();
         let resource = ResourceName::from_static("contacts");
         let items = dispatcher.store().items_by_local(&self.world.scope, &resource, &ids).await.unwrap_or_default();
         let stands: BTreeMap<LocalId, String> =
@@ -381,6 +384,7 @@ impl Place for Newsletter {
                 if let Some((email, _)) = member
                     && !model.left.contains(name)
                     && !was_there(email)
+                    && !stands.contains_key(&LocalId::new(name.clone()))
                 {
                     broken.push(format!("law 2: {email} was deleted here and is subscribed there"));
                 }

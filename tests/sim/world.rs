@@ -34,6 +34,9 @@ pub trait Place: Send + Sync + Sized {
     /// Codes of failures that may be left at rest, since what people did on both sides goes together no more.
     const LEFT_TO_PEOPLE: &'static [&'static str];
 
+    /// Most calls of a run that finds nothing new, for what stands: looked at again by each run.
+    const STANDING_CALLS: usize;
+
     /// A world that begins like this.
     fn start(start: &Start) -> Self;
 

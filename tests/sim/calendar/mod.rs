@@ -153,6 +153,8 @@ impl Place for Calendar {
 
     const LEFT_TO_PEOPLE: &'static [&'static str] = &[];
 
+    const STANDING_CALLS: usize = 0;
+
     fn start(start: &Start) -> Self {
         let seed = start.seed;
         let calendar = |id, name| CalendarSeed::new(id, name, CAPTAIN).with_zone(ZONE).made_by("client-1");

@@ -126,7 +126,11 @@ impl Ledger {
                 return Some(format!("law 2: {name} comes to {} here and to {sum} there", units_here(row, "total")));
             }
             let note = (row.text("reference").unwrap_or_default(), main["Reference"].as_str().unwrap_or_default());
-            if note.0 != note.1 && !model.noted.contains(name) {
+            // What was paid is not changed: the document that makes up for the difference says it.
+            let is_said = documents.iter().any(|(number, all)| {
+                is_of(number) && all.iter().any(|one| one["Reference"].as_str().unwrap_or_default() == note.0)
+            });
+            if note.0 != note.1 && !is_said && !model.noted.contains(name) {
                 return Some(format!("law 2: the note of {name} is {:?} here and {:?} there", note.0, note.1));
             }
             if self.is("push") {
@@ -176,6 +180,13 @@ impl Ledger {
                     return Some(format!("law 1: {name} was recorded by hand and booked once more"));
                 }
             }
+            let document = row.and_then(|row| documents.get(row.text("on")?)).and_then(|all| all.first());
+            let is_too_much = row.is_some_and(|row| {
+                document.is_none_or(|document| units(&document["AmountDue"]) < units_here(row, "amount"))
+            });
+            if stands == Some("refused") && !is_too_much {
+                return Some(format!("law 2: {name} fits its invoice and was refused"));
+            }
             if model.left.contains(name) || stands.is_some() {
                 return None;
             }
@@ -184,7 +195,6 @@ impl Ledger {
             };
             let amount = units_here(row, "amount");
             let of = |one: &&Json| {
-                let document = documents.get(row.text("on").unwrap_or_default()).and_then(|all| all.first());
                 let is_on = |document: &Json| document["InvoiceID"] == one["Invoice"]["InvoiceID"];
                 units(&one["Amount"]) == amount && document.is_some_and(is_on)
             };

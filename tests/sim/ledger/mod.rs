@@ -164,7 +164,10 @@ impl Place for Ledger {
     const DIRECTIONS: &'static [&'static str] = &["push", "both"];
 
     // What Xero refuses for good is told to the people: more was paid than was due, since both sides took money.
-    const LEFT_TO_PEOPLE: &'static [&'static str] = &["invalid"];
+    const LEFT_TO_PEOPLE: &'static [&'static str] = &["refused"];
+
+    // Documents of what stands are looked up, against accounts, rates and locks as they are now.
+    const STANDING_CALLS: usize = 8;
 
     fn start(start: &Start) -> Self {
         let draw = SeededRandom::new(start.seed ^ 0x4E0);
@@ -275,7 +278,8 @@ impl Place for Ledger {
     }
 
     fn is_two_way(&self) -> bool {
-        self.is("both")
+        // What the bookkeeper writes over of ours stays until it changes here, and an audit says so.
+        self.is("both") && with(&self.model, |model| model.noted.is_empty())
     }
 
     fn picture(&self) -> String {

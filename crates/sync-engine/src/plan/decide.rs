@@ -210,6 +210,15 @@ pub fn decide(policy: Policy<'_>, sides: Sides<'_>) -> Decision {
         Some(link) if link.state == LinkState::Removed && link.hash == Some(local_hash(record, policy.rules)) => {
             Decision::Nothing
         }
+        // Taken away by us where it no longer belongs, and back here: made anew where it does.
+        Some(link)
+            if link.state == LinkState::Removed
+                && sides.target.container.is_some()
+                && link.container != sides.target.container =>
+        {
+            let difference = diff(policy.resource, &policy.rules.owners, policy.fields, &fields, None, None);
+            operation(Verb::Create, Reason::NewHere, fields, difference, None)
+        }
         // Taken away by us, and back here: written in full, so that it comes back there.
         Some(link) if link.state == LinkState::Removed => {
             let mut difference = diff(policy.resource, &policy.rules.owners, policy.fields, &fields, None, None);
@@ -241,7 +250,8 @@ pub fn decide(policy: Policy<'_>, sides: Sides<'_>) -> Decision {
 /// Where in the account an operation goes: a record that belongs elsewhere by now is moved when it is written.
 pub(super) fn place(sides: Sides<'_>, verb: Verb) -> Option<sync_core::ContainerId> {
     let lies_in = sides.link.and_then(|link| link.container.clone());
-    if verb != Verb::Remove && is_elsewhere(sides) {
+    let is_anew = verb == Verb::Create && sides.target.container.is_some();
+    if verb != Verb::Remove && (is_anew || is_elsewhere(sides)) {
         return sides.target.container.clone();
     }
     lies_in.or_else(|| sides.target.container.clone())
