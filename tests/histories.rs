@@ -2,13 +2,6 @@
 //!
 //! `SYNC_TEST_RUNS` says how many for each provider, `SYNC_TEST_SEED` where they begin.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
-};
-
-use sync_engine::Store;
-use sync_store::{SqlStore, StoreKey};
 use sync_tests::{
     number,
     sim::{PLAYERS, Player, creates, play_all},
@@ -42,11 +35,6 @@ fn random_histories_of_a_newsletter_keep_the_laws() {
     play("mailchimp", 60, 0);
 }
 
-#[test]
-fn random_histories_of_a_ledger_keep_the_laws() {
-    play("xero", 60, 3);
-}
-
 /// Seeds whose histories once broke a law, and how.
 const BROKE: &[(&str, u64, &str)] = &[
     ("google-calendar", 28, "a conflict that the policy settled for the host was told to nobody"),
@@ -78,37 +66,6 @@ fn a_process_that_dies_at_any_point_of_a_calendars_sync_breaks_no_law() {
 #[test]
 fn a_process_that_dies_at_any_point_of_a_newsletters_sync_breaks_no_law() {
     sweep("mailchimp");
-}
-
-#[test]
-fn a_process_that_dies_at_any_point_of_a_ledgers_sync_breaks_no_law() {
-    sweep("xero");
-}
-
-/// A sample of the points over a database file; `SYNC_TEST_EVERY` says one point in how many, 1 for all of them.
-#[test]
-fn the_same_holds_over_a_database_file() {
-    let every = usize::try_from(number("SYNC_TEST_EVERY").unwrap_or(23)).unwrap();
-    let runtime = Arc::new(tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap());
-    let dir = tempfile::tempdir().unwrap();
-    let key = StoreKey::from_file_or_create(dir.path().join("key")).unwrap();
-    let n_files = AtomicU64::new(0);
-    for player in PLAYERS {
-        let swept = (player.sweep_over)(
-            &|| {
-                // Of the one before, nothing is needed any more.
-                let n = n_files.fetch_add(1, Ordering::Relaxed);
-                for ending in ["db", "db-wal", "db-shm"] {
-                    let _ = std::fs::remove_file(dir.path().join(format!("{}.{ending}", n.wrapping_sub(1))));
-                }
-                let store = runtime.block_on(SqlStore::open(dir.path().join(format!("{n}.db")), key.clone())).unwrap();
-                (Arc::new(store) as Arc<dyn Store>, Arc::clone(&runtime))
-            },
-            every,
-        );
-        println!("{} over a file: {swept}", player.integration);
-        swept.assert_held();
-    }
 }
 
 #[test]

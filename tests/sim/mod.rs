@@ -150,12 +150,10 @@ pub struct Player {
     pub check: fn(u64) -> Result<Tally, Box<Failure>>,
     /// Sweeps over all its crash points, with worlds of these seeds.
     pub sweep: fn(std::ops::Range<u64>) -> sync_testkit::crash::Sweep,
-    /// The same over stores that are made for it, at one point in so many.
-    pub sweep_over: fn(sweep::Fresh<'_>, usize) -> sync_testkit::crash::Sweep,
 }
 
 const fn player<P: Place>() -> Player {
-    Player { integration: P::INTEGRATION, check: check::<P>, sweep: sweep::in_memory::<P>, sweep_over: sweep::over::<P> }
+    Player { integration: P::INTEGRATION, check: check::<P>, sweep: sweep::in_memory::<P> }
 }
 
 /// All of them.

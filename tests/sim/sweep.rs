@@ -142,24 +142,6 @@ impl<P: Place> crash::World for Mortal<P> {
     }
 }
 
-/// Makes stores that know nothing yet, and need this runtime.
-pub type Fresh<'a> = &'a dyn Fn() -> (Arc<dyn Store>, Arc<Runtime>);
-
-/// Sweeps a provider in all its directions and scenes over such stores, at one point in `every`.
-pub fn over<P: Place>(fresh: Fresh<'_>, every: usize) -> Sweep {
-    let mut n_scenes = 0;
-    swept_by::<P>(0..1, |seed, direction, scene| {
-        // Another sample of each scene.
-        n_scenes += 1;
-        let first = 1 + n_scenes % every as u64;
-        let make = || {
-            let (store, runtime) = fresh();
-            Mortal::<P>::kept_in(store, runtime, seed, direction, scene)
-        };
-        crash::sweep_every(make, first, every)
-    })
-}
-
 /// Sweeps a provider in all its directions and scenes, in memory; each with several worlds.
 pub fn in_memory<P: Place>(seeds: std::ops::Range<u64>) -> Sweep {
     swept_by::<P>(seeds, |seed, direction, scene| crash::sweep(|| Mortal::<P>::in_memory(seed, direction, scene)))

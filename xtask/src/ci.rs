@@ -13,9 +13,6 @@ use crate::{
     tidy,
 };
 
-/// How many random histories of each provider are played, with the tests as they are built: 10,000 together.
-const HISTORIES: u64 = 3_400;
-
 /// A step: its name, and what it does; it answers the tests that it ran.
 type Step = (&'static str, fn() -> Result<Totals>);
 
@@ -30,11 +27,6 @@ const STEPS: &[Step] = &[
     ("tests", || {
         let (runner, targets) = test_runner();
         run::tests(&mut everything(runner, targets)?)
-    }),
-    ("histories", || {
-        let (runner, _) = test_runner();
-        let mut command = everything(runner, &["--test", "histories", "random_histories"])?;
-        run::tests(command.env("SYNC_TEST_RUNS", HISTORIES.to_string()))
     }),
     ("doc tests", || run::tests(&mut everything(&["test", "--doc"], &[])?)),
     ("docs", || run::check(everything(&["doc", "--no-deps"], &[])?.env("RUSTDOCFLAGS", "-D warnings")).map(none)),

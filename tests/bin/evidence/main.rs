@@ -18,7 +18,7 @@ use sync_tests::sim::{
     play_all,
 };
 
-use self::state::{Conformance, Held, Kills, State, Swept};
+use self::state::{Conformance, Kills, State, Swept};
 
 /// How many histories of each provider are aimed at.
 const AIM: u64 = 1_000_000;
@@ -121,10 +121,6 @@ fn run() -> Result<(), String> {
             state.refreshes = Some(test(&root, &["refresh_race", "refresh"], &[])?.status.success());
             note(&state)?;
         }
-        if state.file.is_none() {
-            state.file = Some(over_a_file(&root)?);
-            note(&state)?;
-        }
         state.conformance = conformance(&root)?;
         note(&state)?;
     }
@@ -186,16 +182,6 @@ fn kills(root: &Path, n: u64) -> Result<Kills, String> {
     let (n, rounds) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
     println!("kills: {n} of {rounds}, {}", output.status);
     Ok(Kills { n, rounds, held: output.status.success() })
-}
-
-/// The sweep over a database file, at all points.
-fn over_a_file(root: &Path) -> Result<Held, String> {
-    let output = test_with(root, &["histories"], &["over_a_database_file"], &[("SYNC_TEST_EVERY", "1".to_owned())])?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    let lines = said.lines().filter_map(|line| line.split_once(" over a file: "));
-    let n = lines.filter_map(|(_, rest)| rest.split(' ').next()?.parse::<u64>().ok()).sum();
-    println!("over a file: {n}, {}", output.status);
-    Ok(Held { n, held: output.status.success() })
 }
 
 /// Whose conformance suites they are: cargo runs packages in the order of their names.

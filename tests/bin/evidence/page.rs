@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
-use super::state::{Held, State};
+use super::state::State;
 
 /// What no test here proves.
 const LIMITS: &[&str] = &[
@@ -121,13 +121,6 @@ fn other(state: &State, page: &mut String) {
              | {name}: of them doubled | {} |",
             made.lost, made.calls, made.made, made.wanted, made.doubled
         );
-    }
-    match state.file {
-        Some(Held { n, held }) => {
-            let held = if held { "held" } else { "BROKEN" };
-            let _ = writeln!(page, "| crash points over a database file | {n}: {held} |");
-        }
-        None => page.push_str("| crash points over a database file | not run yet |\n"),
     }
     match state.kills {
         Some(kills) => {

@@ -13,8 +13,6 @@ pub(crate) struct State {
     pub(crate) histories: BTreeMap<String, Histories>,
     pub(crate) sweeps: BTreeMap<String, Swept>,
     pub(crate) creates: BTreeMap<String, Creates>,
-    /// Processes that died over a database file: of how many, and whether all laws held.
-    pub(crate) file: Option<Held>,
     pub(crate) conformance: BTreeMap<String, Conformance>,
     pub(crate) kills: Option<Kills>,
     /// True when one refresh for each expiry was seen among processes.
@@ -42,14 +40,6 @@ impl Histories {
         self.failed.extend(failures.iter().map(first));
         self.core_seconds += seconds * threads as f64;
     }
-}
-
-/// Something that was done so often.
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct Held {
-    pub(crate) n: u64,
-    pub(crate) held: bool,
 }
 
 /// A provider's conformance suite.
