@@ -52,6 +52,8 @@ pub mod code {
     pub const REFUSED_HERE: &str = "refused-here";
     /// Deleted on one side and changed on the other: the change counts.
     pub const EDIT_BEATS_DELETE: &str = "edit-beats-delete";
+    /// Deleted here while the call that makes it there had no answer.
+    pub const LEFT_THERE: &str = "left-there";
     /// It was put away there.
     pub const ARCHIVED_THERE: &str = "archived-there";
     /// The record there does not take a change any more: a person is asked whether a further record makes up for it.

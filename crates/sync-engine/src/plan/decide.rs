@@ -211,6 +211,15 @@ pub fn decide(policy: Policy<'_>, sides: Sides<'_>) -> Decision {
         Some(link) if link.state == LinkState::Removed && link.hash == Some(local_hash(record, policy.rules)) => {
             Decision::Nothing
         }
+        // Taken away by us where it no longer belongs, and back here: made anew where it does.
+        Some(link)
+            if link.state == LinkState::Removed
+                && sides.target.container.is_some()
+                && link.container != sides.target.container =>
+        {
+            let difference = diff(policy.resource, &policy.rules.owners, policy.fields, &fields, None, None);
+            operation(Verb::Create, Reason::NewHere, fields, difference, None)
+        }
         // Taken away by us, and back here: written in full, so that it comes back there.
         Some(link) if link.state == LinkState::Removed => {
             let mut difference = diff(policy.resource, &policy.rules.owners, policy.fields, &fields, None, None);
@@ -243,7 +252,8 @@ pub fn decide(policy: Policy<'_>, sides: Sides<'_>) -> Decision {
 /// Where in the account an operation goes: a record that belongs elsewhere by now is moved when it is written.
 pub(super) fn place(sides: Sides<'_>, verb: Verb) -> Option<sync_core::ContainerId> {
     let lies_in = sides.link.and_then(|link| link.container.clone());
-    if verb != Verb::Remove && is_elsewhere(sides) {
+    let is_anew = verb == Verb::Create && sides.target.container.is_some();
+    if verb != Verb::Remove && (is_anew || is_elsewhere(sides)) {
         return sides.target.container.clone();
     }
     lies_in.or_else(|| sides.target.container.clone())
@@ -304,8 +314,9 @@ fn consent_against_seen(
     let consent = |record: &Record| record.value(field).and_then(Value::as_consent).cloned();
     let (ours, theirs) = (consent(fields), consent(&seen.fields));
     if ours.is_some() && theirs.is_some() {
-        let agreed = base.and_then(|base| consent(&base.local));
-        if consent_differs(ours.as_ref(), agreed.as_ref(), theirs.as_ref()) {
+        let shown = base.and_then(|base| consent(base.remote.as_ref().unwrap_or(&base.local)));
+        let agreed = (base.and_then(|base| consent(&base.local)), shown);
+        if consent_differs(ours.as_ref(), &agreed, theirs.as_ref()) {
             difference.changed.insert(FieldName::from_static(field));
         } else {
             difference.changed.remove(field);
@@ -327,7 +338,7 @@ fn withdrawal(
     let of = |record: &Record| record.value(field).and_then(Value::as_consent).cloned();
     let (ours, theirs) = (of(&fields), of(face));
     let lowers = ours.as_ref()?.state <= sync_core::ConsentState::Denied
-        && consent_differs(ours.as_ref(), of(&base.local).as_ref(), theirs.as_ref())
+        && consent_differs(ours.as_ref(), &(of(&base.local), theirs.clone()), theirs.as_ref())
         && policy.fields.contains(field);
     let difference = Difference { changed: [FieldName::from_static(field)].into(), ..Difference::default() };
     lowers.then_some((fields, difference))

@@ -155,7 +155,8 @@ fn state<'a>(
         }
         FieldKind::Consent => {
             let consent = |value: Option<&Value>| value.and_then(Value::as_consent).cloned();
-            if consent_differs(consent(ours).as_ref(), consent(agreed_here).as_ref(), consent(theirs).as_ref()) {
+            let agreed = (consent(agreed_here), consent(agreed_there));
+            if consent_differs(consent(ours).as_ref(), &agreed, consent(theirs).as_ref()) {
                 merge.is_changed_here = true;
                 if policy.writes_there() {
                     merge.there.changed.insert(field.clone());

@@ -1,7 +1,8 @@
 //! The rows of the decision table in which either side may be written.
 
 use sync_core::{
-    FieldName, Here, LocalId, LocalVerb, OnRemoteDelete, Operation, Reason, Record, Remote, RemoteState, Value, Verb,
+    FieldName, FieldOwner, Here, LocalId, LocalVerb, OnRemoteDelete, Operation, Reason, Record, Remote, RemoteState, Value,
+    Verb,
 };
 
 use super::{
@@ -168,7 +169,9 @@ fn deleted_here(policy: Policy<'_>, sides: Sides<'_>, link: &Link, seen: &Remote
         let edited = |field: &FieldName| {
             let theirs = seen.fields.value(field.as_str()).filter(|value| !value.is_blank());
             let kind = policy.resource.field(field.as_str()).kind;
-            theirs.is_some() && !same_as(kind, theirs, face.value(field.as_str()))
+            // What the provider alone decides, such as a balance, is nobody's edit.
+            let is_theirs = policy.owner(field) == FieldOwner::Remote;
+            !is_theirs && theirs.is_some() && !same_as(kind, theirs, face.value(field.as_str()))
         };
         policy.fields.iter().any(edited)
     });

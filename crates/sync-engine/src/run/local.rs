@@ -143,9 +143,7 @@ async fn scan(s: &Session<'_>, planner: &mut Planner<'_, '_>) -> Result<Option<C
                     }
                 }
                 missing_records(s, planner, rest).await?;
-                if cursor.is_none() {
-                    deleted_items(s, planner).await?;
-                }
+                deleted_items(s, planner).await?;
                 return Ok(cursor);
             }
         }
@@ -161,7 +159,7 @@ async fn missing_records(s: &Session<'_>, planner: &mut Planner<'_, '_>, ids: Ve
     planner.take(locals, Why::Changed).await
 }
 
-/// Standing items of records without a link that a host without a change feed has deleted: nothing else would tell.
+/// Standing items of records without a link that are deleted: a scan shows neither, and nothing else would tell.
 async fn deleted_items(s: &Session<'_>, planner: &mut Planner<'_, '_>) -> Result<(), Halt> {
     let name = &planner.ask.resource.name;
     let mut after: Option<(sync_core::ResourceName, LocalId)> = None;

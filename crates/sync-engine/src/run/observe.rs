@@ -360,6 +360,10 @@ pub(crate) async fn consent_changes(
             remote_face.set(consent_field, Value::Consent(consent.clone()));
             if let Some(base) = &mut link.base {
                 base.remote = Some(remote_face);
+                // A refusal ends what was agreed on: whoever signs up there again does so against what the host says.
+                if is_refusal {
+                    base.local.remove(consent_field);
+                }
             }
             changes.push(Change::PutLink(link));
         }

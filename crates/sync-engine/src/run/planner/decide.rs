@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use sync_core::{
-    FieldName, OnRemoteDelete, Outcome, OutcomeKind, Record, Remote, Skip, code,
+    FieldName, OnRemoteDelete, Outcome, OutcomeKind, Owner, Record, Remote, Skip, code,
     zoo::{self, Defect},
 };
 
@@ -102,6 +102,12 @@ impl Planner<'_, '_> {
             }
         }
         match decision {
+            Decision::Nothing if may_be_left_there(&candidate) => {
+                let message = "it was deleted here while the call that makes it there had no answer, and may be there";
+                let remedy = "Look for it there, and take it away if it is there.";
+                let skip = Skip::new(code::LEFT_THERE, message).remedy(Owner::EndUserData, remedy);
+                self.item(&candidate, Outcome::from(&skip), None);
+            }
             Decision::Nothing => {
                 s.report().add_unchanged(1);
                 self.drop_item(&candidate);
@@ -315,6 +321,15 @@ impl Planner<'_, '_> {
         let changes = std::mem::take(&mut self.changes);
         self.s.commit(changes).await
     }
+}
+
+/// True for a record that is deleted here, whose making there was never answered: whether anything there is ours, nobody
+/// can tell any more.
+fn may_be_left_there(candidate: &Candidate) -> bool {
+    let is_linked = candidate.link.as_ref().is_some_and(|link| link.remote.is_some());
+    let is_unanswered =
+        candidate.item.as_ref().is_some_and(|item| matches!(item.outcome.code.as_ref(), code::UNSETTLED | code::LEFT_THERE));
+    candidate.side == LocalSide::Deleted && !is_linked && is_unanswered
 }
 
 pub(super) enum Chosen {
