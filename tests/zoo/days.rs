@@ -3,11 +3,11 @@
 use serde_json::json;
 use sync_core::{EffectGrants, Value};
 
-use super::Broken;
+use super::{Broken, Scene};
 use crate::{AUDIENCE, Books, Harbour, Laws, ORG, Town};
 
 /// All of them.
-pub const DAYS: &[(&str, fn() -> Broken)] = &[("mail", mail), ("calendar", calendar), ("ledger", ledger)];
+pub const DAYS: &[(&str, Scene)] = &[("mail", mail), ("calendar", calendar), ("ledger", ledger)];
 
 /// Two customers become members, one of them gets another name.
 pub fn mail() -> Broken {

@@ -19,6 +19,9 @@ use sync_core::zoo::Defect;
 /// What was broken, a line each.
 pub type Broken = Vec<String>;
 
+/// Something that is played, and what was wrong afterwards.
+pub type Scene = fn() -> Broken;
+
 /// A mistake, and what catches it.
 #[derive(Debug, Clone, Copy)]
 pub struct Member {
@@ -27,7 +30,7 @@ pub struct Member {
     /// The laws that it breaks.
     pub laws: &'static [u8],
     /// What catches it.
-    pub scenario: fn() -> Broken,
+    pub scenario: Scene,
     /// Its name.
     pub caught_by: &'static str,
 }

@@ -198,7 +198,7 @@ impl Ledger {
                 let is_on = |document: &Json| document["InvoiceID"] == one["Invoice"]["InvoiceID"];
                 units(&one["Amount"]) == amount && document.is_some_and(is_on)
             };
-            if ours.iter().chain(&by_hand).any(|one| of(one)) || model.gone_there.contains(name) {
+            if ours.iter().chain(&by_hand).any(of) || model.gone_there.contains(name) {
                 return None;
             }
             let shown: Vec<_> = ours.iter().chain(&by_hand).map(|one| (&one["Amount"], &one["Reference"])).collect();
