@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use sync_core::{Collection, Value};
+use sync_testkit::{Fault, FaultRule, On};
 use sync_tests::{Books, ORG};
 
 fn open(settings: serde_json::Value) -> Books {
@@ -73,6 +74,33 @@ fn a_correction_takes_the_payment_back_and_records_it_anew() {
     assert_eq!(books.all("payments").len(), 2, "the first one is kept as deleted");
     assert_eq!(books.document("D-1042")["AmountDue"], 135.0);
     books.settle();
+}
+
+#[test]
+fn a_corrected_payment_whose_answer_was_lost_is_recorded_once() {
+    // Which of the writes that correct it loses its answer: the one that takes it back, or the one that records it anew.
+    for nth in 0..2 {
+        let books = open(json!({}));
+        books.pay("p1", "i1", 40);
+        books.agree();
+        let amount = Value::Decimal(45.into());
+        books.shop.edit(ORG, &Collection::PAYMENTS, "p1", |record| {
+            let mut allocation = record.value("allocations").and_then(Value::as_list).unwrap()[0].clone();
+            allocation.set("amount", amount.clone());
+            record.set("allocations", Value::List(vec![allocation]));
+            record.set("amount", amount);
+        });
+        books.wire.add(FaultRule::once(Fault::CutAfter).on(On::Writes).skip(nth));
+        books.sync();
+        // Long after the call's key is forgotten.
+        books.clock.advance(std::time::Duration::from_secs(20 * 60));
+        let result = books.sync_through();
+        assert!(result.success, "{nth}: {result:?}");
+        let there: Vec<_> = books.payments().iter().map(|payment| payment["Amount"].clone()).collect();
+        assert_eq!(there, [json!(45.0)], "{nth}");
+        assert_eq!(books.document("D-1042")["AmountDue"], 135.0);
+        books.settle();
+    }
 }
 
 #[test]

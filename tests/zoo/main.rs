@@ -1,6 +1,6 @@
 //! Each part of the engine that is broken on purpose lets plain days go well, and is caught.
 #![cfg(debug_assertions)]
-#![allow(non_snake_case)]
+#![allow(non_snake_case, clippy::unwrap_used)] // Tests are named as defects are.
 
 use std::{
     collections::BTreeSet,

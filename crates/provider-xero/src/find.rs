@@ -244,7 +244,7 @@ async fn by_document(handler: &Handler, cx: &Context<'_>, keys: &[NaturalKey]) -
 }
 
 /// Payments by our marker, which their reference ends with.
-async fn by_reference(handler: &Handler, cx: &Context<'_>, markers: &[Marker]) -> Result<Vec<Found>> {
+pub(crate) async fn by_reference(handler: &Handler, cx: &Context<'_>, markers: &[Marker]) -> Result<Vec<Found>> {
     let parts: Vec<String> = markers.iter().map(|marker| format!("Reference.EndsWith(\"{marker}\")")).collect();
     let filter = format!("Reference!=null AND ({})", parts.join(" OR "));
     let call = client::payments_where(handler.tenant()?, &filter, markers.len() * MANY)?;
