@@ -59,7 +59,7 @@ impl Noise {
     /// Every second request goes through, so that no call runs out of attempts.
     fn strikes(&self) -> Option<u64> {
         let n = self.n_requests.fetch_add(1, Ordering::Relaxed);
-        (n % 2 == 0).then_some(n / 2)
+        n.is_multiple_of(2).then_some(n / 2)
     }
 }
 

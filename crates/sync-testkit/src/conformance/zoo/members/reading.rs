@@ -31,7 +31,7 @@ pub(super) static MEMBERS: &[Member] = &[
         pull::a_token_can_be_stored_and_asked_again,
         How::Page(|from, page| {
             page.map(|mut page| {
-                if matches!(from, From::Page(_)) && nth() % 2 == 0 {
+                if matches!(from, From::Page(_)) && nth().is_multiple_of(2) {
                     page.changes.reverse();
                 }
                 page
