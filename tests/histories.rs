@@ -4,7 +4,7 @@
 
 use sync_tests::{
     number,
-    sim::{PLAYERS, Player, play_all},
+    sim::{PLAYERS, Player, creates, play_all},
 };
 
 fn play(integration: &str, n_runs: u64, n_answers: u64) {
@@ -32,7 +32,7 @@ fn random_histories_of_a_calendar_keep_the_laws() {
 
 #[test]
 fn random_histories_of_a_newsletter_keep_the_laws() {
-    play("mailchimp", 20, 0);
+    play("mailchimp", 60, 0);
 }
 
 /// Seeds whose histories once broke a law, and how.
@@ -49,5 +49,30 @@ fn what_once_broke_a_law_keeps_it() {
         if let Err(failure) = (player.check)(*seed) {
             panic!("again: {how}: {failure}");
         }
+    }
+}
+
+fn sweep(integration: &str) {
+    let swept = (player_of(integration).sweep)(0..1);
+    println!("{integration}: {swept}");
+    swept.assert_held();
+}
+
+#[test]
+fn a_process_that_dies_at_any_point_of_a_calendars_sync_breaks_no_law() {
+    sweep("google-calendar");
+}
+
+#[test]
+fn a_process_that_dies_at_any_point_of_a_newsletters_sync_breaks_no_law() {
+    sweep("mailchimp");
+}
+
+#[test]
+fn creates_whose_answers_are_lost_are_made_once() {
+    for made in [creates::in_a_calendar(7, 1_500), creates::in_books(7, 250)] {
+        println!("{made:?}");
+        assert_eq!((made.made, made.doubled), (made.wanted, 0), "{made:?}");
+        assert!(made.lost * 5 > made.calls, "{made:?}");
     }
 }

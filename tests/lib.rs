@@ -5,6 +5,7 @@ pub mod harbour;
 mod laws;
 pub mod sim;
 mod town;
+pub mod zoo;
 
 pub use books::Books;
 pub use harbour::{Harbour, SESSIONS};

@@ -27,10 +27,20 @@ fn main() -> ExitCode {
         let (took, n_played) = (began.elapsed().as_secs_f64(), tally.histories + failures.len() as u64);
         println!("{}: from seed {first}: {tally}", player.integration);
         println!(
-            "{}: {} failed; {took:.1} s, {:.0} histories a second on {n_threads} threads",
+            "{}: {} failed; {took:.1} s on {n_threads} threads: {:.0} histories a second, {:.0} runs of the engine a second",
             player.integration,
             failures.len(),
-            n_played as f64 / took
+            n_played as f64 / took,
+            tally.runs as f64 / took
+        );
+        // What bounds it: nothing waits, so it is what each run does.
+        let n_runs = tally.runs.max(1) as f64;
+        println!(
+            "{}: a history is {:.1} runs, and a run takes {:.2} ms of a core for {:.1} calls",
+            player.integration,
+            n_runs / tally.histories.max(1) as f64,
+            took * 1_000.0 * n_threads as f64 / n_runs,
+            tally.calls as f64 / n_runs
         );
     }
     if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE }

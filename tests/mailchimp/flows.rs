@@ -188,3 +188,21 @@ fn of_a_host_without_a_change_feed_who_stands_is_not_looked_up_in_each_run() {
     let n_calls = town.wire.take_log().len();
     assert!(n_calls <= 2, "{n_calls} calls although nothing changed");
 }
+
+#[test]
+fn who_is_not_linked_and_comes_back_there_is_looked_at_again() {
+    let town = Town::new([member("ben", "archived")], 78);
+    town.open(&["ada", "ben"]);
+    let result = town.agree();
+    assert!(result.success, "{result:?}");
+    let scope = town.rig.scope(ORG);
+    let items = town.clock.block_on(town.rig.store().items(&scope, None, 10)).unwrap();
+    assert_eq!(items.iter().map(|item| item.outcome.code.to_string()).collect::<Vec<_>>(), ["needs-confirmation-mail"]);
+    town.clock.advance(Duration::from_secs(3600));
+    town.act("subscribe", "ben", json!({}));
+    town.clock.advance(Duration::from_secs(60));
+    let result = town.sync();
+    assert_eq!((result.success, result.synced), (true, 1), "{result:?}");
+    assert_eq!(town.member("ben")["merge_fields"]["FNAME"], "ben");
+    assert_eq!(town.clock.block_on(Laws::new().broken(&town)), [""; 0]);
+}

@@ -5,5 +5,6 @@ mod crash;
 mod faults;
 mod first_sync;
 mod flows;
+mod many;
 mod stores;
 mod tenants;

@@ -1,5 +1,7 @@
 //! A history, played step by step to its end.
 
+use std::sync::atomic::Ordering;
+
 use sync_core::EffectGrants;
 
 use super::*;
@@ -49,6 +51,7 @@ impl<P: Place> Game<'_, P> {
             Step::Forget(number) => {
                 if let Some((of, record)) = place.someone(&SeededRandom::new(*number)) {
                     world.note(|| format!("{record} is forgotten"));
+                    world.has_forgotten.store(true, Ordering::Relaxed);
                     let forgotten =
                         self.healthy().forget(&world.scope.organization, &of, &record, &EffectGrants::none()).await;
                     self.broken.extend(forgotten.err().map(|error| format!("law 16: forget failed: {error}")));
@@ -116,7 +119,9 @@ impl<P: Place> Game<'_, P> {
                 edit(place, number);
             }));
         }
+        world.wire.take_log();
         side_by_side(&world.clock, run.seed, processes).await;
+        world.note_wire();
         for (worker, crash) in run.workers.iter().zip(&crashes) {
             self.tally.kills += u64::from(crash.struck().is_some());
             let n_passed = crash.n_passed();
@@ -129,12 +134,13 @@ impl<P: Place> Game<'_, P> {
         world.sandbox.set_faults(Vec::new());
     }
 
-    async fn answer(&mut self, dispatcher: &Dispatcher, draw: &SeededRandom) {
+    /// Answers a question, if any is open.
+    async fn answer(&mut self, dispatcher: &Dispatcher, draw: &SeededRandom) -> bool {
         let scope = &self.place.world().scope;
         let questions = dispatcher.questions(scope, true, None, 100).await.unwrap_or_default();
-        let Some(question) = questions.get(index(draw.below(questions.len() as u64))) else { return };
+        let Some(question) = questions.get(index(draw.below(questions.len() as u64))) else { return false };
         let options = &question.question.options;
-        let Some(option) = options.get(index(draw.below(options.len() as u64))) else { return };
+        let Some(option) = options.get(index(draw.below(options.len() as u64))) else { return false };
         self.place.world().note(|| format!("{}: {} of {:?}", question.question.code, option.key, question.question.locals));
         match dispatcher.answer(scope, &question.question.id, &option.key, "owner").await {
             Ok(()) => {
@@ -143,21 +149,22 @@ impl<P: Place> Game<'_, P> {
             }
             Err(error) => self.broken.push(format!("law 16: a question could not be answered: {error}")),
         }
+        true
     }
 
-    /// Nothing goes wrong any more, nobody changes anything: all must come to rest, twice, the second time with all
-    /// questions answered.
+    /// Nothing goes wrong any more, nobody changes anything: all must come to rest, and once more where something was
+    /// asked, with all questions answered.
     async fn end(&mut self) {
+        /// Most answers: some lead to another question.
+        const MAX_ANSWERS: usize = 20;
         let draw = SeededRandom::new(self.seed ^ 0xE4D);
-        for round in 0..2 {
-            let dispatcher = self.healthy();
-            for _ in 0..if round == 0 { 0 } else { 20 } {
-                self.answer(&dispatcher, &draw).await;
-            }
+        self.rest().await;
+        let (dispatcher, mut n_answers) = (self.healthy(), 0);
+        while self.broken.is_empty() && n_answers < MAX_ANSWERS && self.answer(&dispatcher, &draw).await {
+            n_answers += 1;
+        }
+        if n_answers > 0 && self.broken.is_empty() {
             self.rest().await;
-            if !self.broken.is_empty() {
-                return;
-            }
         }
     }
 
@@ -176,11 +183,14 @@ impl<P: Place> Game<'_, P> {
             let result = sync(&dispatcher, request(world)).await;
             self.tally.runs += 1;
             world.note(|| laws::brief(&result));
+            world.note_wire();
             let is_at_rest = laws::is_at_rest(&result);
             last = Some(result);
             if is_at_rest {
                 break;
             }
+            // Whoever is told to connect again does.
+            place.connect(&self.healthy()).await;
             world.clock.advance(REST);
         }
         let dispatcher = self.healthy();
@@ -196,7 +206,7 @@ impl<P: Place> Game<'_, P> {
         if !laws::is_at_rest(&idle) {
             self.broken.push(format!("law 3: one more run did something: {}", laws::brief(&idle)));
         }
-        self.broken.extend(laws::at_rest(world, &dispatcher, place.is_two_way()).await);
+        self.broken.extend(laws::at_rest(place, &dispatcher).await);
         self.broken.extend(place.broken(&dispatcher).await);
     }
 }

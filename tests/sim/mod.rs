@@ -9,6 +9,7 @@ pub mod calendar;
 pub mod creates;
 mod game;
 pub mod laws;
+pub mod ledger;
 pub mod lineage;
 pub mod newsletter;
 pub mod steps;
@@ -156,7 +157,8 @@ const fn player<P: Place>() -> Player {
 }
 
 /// All of them.
-pub const PLAYERS: &[Player] = &[player::<calendar::Calendar>(), player::<newsletter::Newsletter>()];
+pub const PLAYERS: &[Player] =
+    &[player::<calendar::Calendar>(), player::<newsletter::Newsletter>(), player::<ledger::Ledger>()];
 
 /// Plays so many seeds, on several threads; the first failures, at most `most`. Each is told as soon as it is found.
 pub fn play_all(

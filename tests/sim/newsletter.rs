@@ -224,6 +224,10 @@ impl Place for Newsletter {
 
     const DIRECTIONS: &'static [&'static str] = &["push"];
 
+    const LEFT_TO_PEOPLE: &'static [&'static str] = &[];
+
+    const STANDING_CALLS: usize = 0;
+
     fn start(start: &Start) -> Self {
         let seed = start.seed;
         let draw = SeededRandom::new(seed ^ 0x3E7);
@@ -353,7 +357,8 @@ impl Place for Newsletter {
             }
         }
         broken.extend(n_of.iter().filter(|(_, n)| **n > 1).map(|(name, n)| format!("law 1: {name} is {n} times there")));
-        let ids: Vec<LocalId> = rows.keys().cloned().collect();
+        let gone = with(&self.model, |model| model.gone_here.clone());
+        let ids: Vec<LocalId> = rows.keys().cloned().chain(gone.into_iter().map(LocalId::new)).collect();
         let resource = ResourceName::from_static("contacts");
         let items = dispatcher.store().items_by_local(&self.world.scope, &resource, &ids).await.unwrap_or_default();
         let stands: BTreeMap<LocalId, String> =
@@ -379,6 +384,7 @@ impl Place for Newsletter {
                 if let Some((email, _)) = member
                     && !model.left.contains(name)
                     && !was_there(email)
+                    && !stands.contains_key(&LocalId::new(name.clone()))
                 {
                     broken.push(format!("law 2: {email} was deleted here and is subscribed there"));
                 }
@@ -404,6 +410,10 @@ impl Place for Newsletter {
             }
         }
         broken
+    }
+
+    fn awaits_first_plan(&self, approved: &BTreeSet<String>) -> bool {
+        !approved.contains(&self.audience())
     }
 
     fn is_two_way(&self) -> bool {
@@ -441,6 +451,12 @@ impl Model {
         let status = member["status"].as_str().unwrap_or_default();
         if !may_go && matches!(status, "subscribed" | "pending") {
             let signed_up = self.signed_up.contains(&(audience.to_owned(), email.clone()));
+            // Who signed up himself after the host's no stays: the later word counts, by the dates on both sides.
+            let signed_at = member["timestamp_opt"].as_str().and_then(|at| at.parse::<jiff::Timestamp>().ok());
+            let said_at = row.value("consent.email").and_then(Value::as_consent).and_then(|consent| consent.at);
+            if signed_up && signed_at.zip(said_at).is_some_and(|(signed, said)| signed > said) {
+                return None;
+            }
             return Some(format!("law 9: {email} said no here and is {status} there (signed up: {signed_up})"));
         }
         if !may_go || stands.is_some() || status != "subscribed" {

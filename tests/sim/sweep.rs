@@ -129,7 +129,7 @@ impl<P: Place> crash::World for Mortal<P> {
         if !self.once(&dispatcher).await {
             broken.push("law 3: one more run did something".to_owned());
         }
-        broken.extend(laws::at_rest(world, &dispatcher, self.place.is_two_way()).await);
+        broken.extend(laws::at_rest(&self.place, &dispatcher).await);
         broken.extend(self.place.broken(&dispatcher).await);
         broken
     }
@@ -144,11 +144,15 @@ impl<P: Place> crash::World for Mortal<P> {
 
 /// Sweeps a provider in all its directions and scenes, in memory; each with several worlds.
 pub fn in_memory<P: Place>(seeds: std::ops::Range<u64>) -> Sweep {
+    swept_by::<P>(seeds, |seed, direction, scene| crash::sweep(|| Mortal::<P>::in_memory(seed, direction, scene)))
+}
+
+fn swept_by<P: Place>(seeds: std::ops::Range<u64>, mut sweep: impl FnMut(u64, &'static str, Scene) -> Sweep) -> Sweep {
     let mut swept = Sweep::default();
     for direction in P::DIRECTIONS {
         for scene in [Scene::First, Scene::Later] {
             for seed in seeds.clone() {
-                let one = crash::sweep(|| Mortal::<P>::in_memory(seed, direction, scene));
+                let one = sweep(seed, direction, scene);
                 if let Some((points, law)) = one.broken.first() {
                     println!(
                         "{} {direction} {scene:?} seed {seed}: {} broken, first at {points:?}: {law}",

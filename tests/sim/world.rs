@@ -1,17 +1,20 @@
 //! One world: a host, a provider, a store, time. Its processes come and go.
 
 use std::{
+    collections::BTreeSet,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::Duration,
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Request, header};
 use jiff::{SignedDuration, Timestamp};
 use sync_core::{Clock, Collection, HostRecords, LocalId, Scope};
-use sync_dispatch::{Dispatcher, DispatcherBuilder, LabelledQuestion};
-use sync_engine::{EngineConfig, MemoryStore, Store};
-use sync_sandbox::{Double, InProcess, Sandbox, SandboxOptions};
+use sync_dispatch::{ConnectOptions, Dispatcher, DispatcherBuilder, LabelledQuestion};
+use sync_engine::{ConnectionStatus, EngineConfig, MemoryStore, Store};
+use sync_sandbox::{Double, InProcess, Reply, Sandbox, SandboxOptions};
 use sync_testkit::{
     FaultTransport, SeededRandom, Shop, SimClock,
     crash::{Crash, CrashRecords, CrashSink, CrashStore, CrashTransport},
@@ -27,6 +30,12 @@ pub trait Place: Send + Sync + Sized {
 
     /// The directions in which it syncs.
     const DIRECTIONS: &'static [&'static str];
+
+    /// Codes of failures that may be left at rest, since what people did on both sides goes together no more.
+    const LEFT_TO_PEOPLE: &'static [&'static str];
+
+    /// Most calls of a run that finds nothing new, for what stands: looked at again by each run.
+    const STANDING_CALLS: usize;
 
     /// A world that begins like this.
     fn start(start: &Start) -> Self;
@@ -57,6 +66,9 @@ pub trait Place: Send + Sync + Sized {
 
     /// What is wrong now that everything has come to rest, a line each.
     async fn broken(&self, dispatcher: &Dispatcher) -> Vec<String>;
+
+    /// True while nothing was approved where the settings go to: until then the feed is read from its start.
+    fn awaits_first_plan(&self, approved: &BTreeSet<String>) -> bool;
 
     /// True where both sides are read: then an audit must find nothing that a sync leaves.
     fn is_two_way(&self) -> bool;
@@ -102,6 +114,8 @@ pub struct World {
     engine: EngineConfig,
     /// Numbers for what people write: each once.
     written: Mutex<u64>,
+    /// True once something was forgotten: what both sides last agreed on about it is known no more.
+    pub(super) has_forgotten: AtomicBool,
     /// What happened, in words; kept only when somebody wants to read it.
     diary: Mutex<Option<Vec<String>>>,
 }
@@ -131,6 +145,7 @@ impl World {
             scope: Scope::new(ORG, integration),
             engine,
             written: Mutex::new(0),
+            has_forgotten: AtomicBool::new(false),
             diary: Mutex::new(None),
         }
     }
@@ -163,6 +178,30 @@ impl World {
         place.build(builder).build().unwrap_or_else(|error| panic!("{error:?}"))
     }
 
+    /// Somebody signs in, unless the connection lives.
+    pub async fn sign_in(&self, dispatcher: &Dispatcher, settings: serde_json::Value, back: &str) {
+        let scope = &self.scope;
+        let row = dispatcher.store().connection(scope).await.ok().flatten();
+        let lives = row.is_some_and(|row| {
+            row.account.is_some() && matches!(row.status, ConnectionStatus::Active | ConnectionStatus::Setup)
+        });
+        if lives {
+            return;
+        }
+        let connected = async {
+            let back = back.parse().map_err(|error| format!("{error}"))?;
+            let page = dispatcher.begin_connect(scope, &back, "cookie", &[]).await.map_err(|error| error.to_string())?;
+            let request = Request::get(page.as_str()).body(Bytes::new()).map_err(|error| error.to_string())?;
+            let Reply::Answer(answer) = self.sandbox.handle(request).await else { return Err("no page".to_owned()) };
+            let location = answer.headers().get(header::LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+            let query = location.split_once('?').map(|(_, query)| query.to_owned()).unwrap_or_default();
+            let options = ConnectOptions::new().settings(settings);
+            dispatcher.finish_connect(&query, "cookie", options).await.map_err(|error| error.to_string())
+        };
+        let connected = connected.await;
+        self.note(|| format!("connected: {:?}", connected.map(|connected| connected.status)));
+    }
+
     /// A number that was not used before.
     pub fn fresh(&self) -> u64 {
         let mut written = lock(&self.written);
@@ -180,6 +219,20 @@ impl World {
         if let Some(diary) = &mut *lock(&self.diary) {
             let at = self.clock.now().strftime("%d %H:%M:%S%.3f");
             diary.push(format!("{at} {}", text()));
+        }
+    }
+
+    /// Writes down what went over the wire since its log was last taken.
+    pub fn note_wire(&self) {
+        /// Most characters of a body: batches and listings repeat themselves.
+        const MAX_BODY: usize = 600;
+        if lock(&self.diary).is_none() {
+            return;
+        }
+        for sent in self.wire.log() {
+            let body: String =
+                String::from_utf8_lossy(&sent.body).replace(['\r', '\n'], " ").chars().take(MAX_BODY).collect();
+            self.note(|| format!("    {} {} {:?} {body}", sent.method, sent.uri, sent.fault));
         }
     }
 

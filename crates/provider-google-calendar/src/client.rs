@@ -2,7 +2,10 @@
 
 use http::{HeaderValue, Method, header::IF_MATCH};
 use serde_json::{Map, Value};
-use sync_core::{Call, ContainerId, Error, ErrorKind, RemoteId, Repeat, Result, Version};
+use sync_core::{
+    Call, ContainerId, Error, ErrorKind, RemoteId, Repeat, Result, Version,
+    zoo::{self, Defect},
+};
 
 use crate::{
     descriptor::{API, PATCH_COST},
@@ -167,13 +170,13 @@ fn read(operation: &'static str) -> Call {
 fn write(operation: &'static str, method: Method, shown: Shown) -> Call {
     Call::new(operation, API, method, classify)
         .repeat(Repeat::Answered)
-        .param("sendUpdates", "none")
+        .param("sendUpdates", if zoo::is(Defect::SendsUpdates) { "all" } else { "none" })
         .param("fields", shown.members())
         .param("prettyPrint", "false")
 }
 
 fn only_if(call: Call, version: Option<&Version>) -> Result<Call> {
-    let Some(version) = version else { return Ok(call) };
+    let Some(version) = version.filter(|_| !zoo::is(Defect::WritesOverWhatMoved)) else { return Ok(call) };
     let value = HeaderValue::from_str(version.as_str())
         .map_err(|error| Error::new(ErrorKind::Internal, "an event's version can't be a header").with_source(error))?;
     Ok(call.header(IF_MATCH, value))

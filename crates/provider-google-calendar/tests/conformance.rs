@@ -16,7 +16,7 @@ use sync_core::{
 use sync_sandbox::{CalendarSeed, Google, GoogleSeed, GoogleTokenSeed, InProcess, Sandbox, SandboxOptions};
 use sync_testkit::{
     SimClock,
-    conformance::{Act, Harness, Webhook},
+    conformance::{Act, Harness, Profile, Webhook, zoo},
     wire::over_http,
 };
 
@@ -36,6 +36,23 @@ mod over_http {
     use super::*;
 
     sync_testkit::conformance_suite!(Bench::over_http().await);
+}
+
+mod slow_and_limited {
+    use super::*;
+
+    sync_testkit::conformance_suite!(Bench::in_process(), Profile::SlowAndLimited);
+}
+
+mod broken_wire {
+    use super::*;
+
+    sync_testkit::conformance_suite!(Bench::in_process(), Profile::Broken);
+}
+
+#[test]
+fn every_connector_that_is_broken_on_purpose_is_caught() {
+    zoo::all_are_caught("google-calendar", Bench::in_process);
 }
 
 struct Bench {

@@ -18,15 +18,12 @@ use sync_core::{
 use sync_sandbox::{AudienceSeed, InProcess, Mailchimp, MailchimpSeed, Sandbox, SandboxOptions};
 use sync_testkit::{
     SimClock,
-    conformance::{Act, Harness, Webhook},
+    conformance::{Act, Harness, Profile, Webhook, zoo},
     wire::over_http,
 };
 
 const KEY: &str = "c0nf0rmancekey0123456789abcdef00-us19";
 const AUDIENCE: &str = "a1b2c3d4e5";
-
-#[path = "conformance/zoo.rs"]
-mod zoo;
 
 mod in_process {
     use super::*;
@@ -40,12 +37,27 @@ mod over_http {
     sync_testkit::conformance_suite!(Bench::over_http().await);
 }
 
+mod slow_and_limited {
+    use super::*;
+
+    sync_testkit::conformance_suite!(Bench::in_process(), Profile::SlowAndLimited);
+}
+
+mod broken_wire {
+    use super::*;
+
+    sync_testkit::conformance_suite!(Bench::in_process(), Profile::Broken);
+}
+
+#[test]
+fn every_connector_that_is_broken_on_purpose_is_caught() {
+    zoo::all_are_caught("mailchimp", Bench::in_process);
+}
+
 struct Bench {
     clock: SimClock,
     sandbox: Sandbox,
     transport: Arc<dyn Transport>,
-    /// What is wrong with the connector, where it is one of the zoo.
-    how: Option<zoo::How>,
 }
 
 impl Bench {
@@ -55,11 +67,7 @@ impl Bench {
         let seed = MailchimpSeed::new(KEY).with_audience(audience);
         let sandbox = Sandbox::new(Mailchimp::new(seed), SandboxOptions::default(), Arc::new(clock.clone()));
         let transport = Arc::new(InProcess(sandbox.clone()));
-        Self { clock, sandbox, transport, how: None }
-    }
-
-    fn broken(self, how: zoo::How) -> Self {
-        Self { how: Some(how), ..self }
+        Self { clock, sandbox, transport }
     }
 
     async fn over_http() -> Self {
@@ -91,11 +99,7 @@ impl Bench {
 impl Harness for Bench {
     fn integration(&self) -> Arc<dyn Integration> {
         let config = json!({"page_size": self.page_size(), "members_per_call": 4});
-        let inner = (REGISTRATION.build)(config).unwrap();
-        match self.how {
-            Some(how) => Arc::new(zoo::BrokenIntegration { inner, how }),
-            None => inner,
-        }
+        (REGISTRATION.build)(config).unwrap()
     }
 
     fn page_size(&self) -> usize {

@@ -263,7 +263,7 @@ fn failure(status: StatusCode, answer: &Response<Bytes>) -> Error {
         }
         300..=399 => Error::new(ErrorKind::BadAnswer, "Xero redirects, which its API never does")
             .with_remedy("Check the base URL of xero."),
-        400..=499 => Error::new(ErrorKind::Refused, "Xero refused the request")
+        402..=499 => Error::new(ErrorKind::Refused, "Xero refused the request")
             .with_remedy("Xero's own words say why. A corrected record goes with the next sync."),
         _ => bad_answer("Xero gave an answer that its documentation does not have"),
     };

@@ -21,7 +21,7 @@ use sync_http::{ReqwestTransport, TransportConfig};
 use sync_sandbox::{InProcess, Reply, Sandbox, SandboxOptions, Xero, XeroSeed, XeroTenantSeed, XeroTokenSeed};
 use sync_testkit::{
     SimClock,
-    conformance::{Act, Harness, Webhook},
+    conformance::{Act, Harness, Profile, Webhook, zoo},
 };
 use url::Url;
 use wiremock::{Mock, MockServer, Respond, ResponseTemplate, matchers::any};
@@ -41,6 +41,23 @@ mod over_http {
     use super::*;
 
     sync_testkit::conformance_suite!(Bench::over_http().await);
+}
+
+mod slow_and_limited {
+    use super::*;
+
+    sync_testkit::conformance_suite!(Bench::in_process(), Profile::SlowAndLimited);
+}
+
+mod broken_wire {
+    use super::*;
+
+    sync_testkit::conformance_suite!(Bench::in_process(), Profile::Broken);
+}
+
+#[test]
+fn every_connector_that_is_broken_on_purpose_is_caught() {
+    zoo::all_are_caught("xero", Bench::in_process);
 }
 
 struct Bench {

@@ -181,6 +181,12 @@ impl Role {
 const AMENDMENT: &str = "amendment-";
 
 /// One organization's use of one integration: what connections, leases, links, cursors and runs belong to.
+///
+/// Whose it is can't be left out:
+///
+/// ```compile_fail,E0061
+/// let scope = sync_core::Scope::new("mailchimp");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Scope {
     /// Whose.

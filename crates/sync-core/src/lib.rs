@@ -31,6 +31,8 @@ mod sign_in;
 mod signal;
 mod tally;
 mod value;
+#[doc(hidden)]
+pub mod zoo;
 
 pub use call::{Call, Classify, Repeat};
 pub use consent::{Channel, Consent, ConsentFact, ConsentState};

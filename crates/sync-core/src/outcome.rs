@@ -5,7 +5,10 @@ use std::{borrow::Cow, fmt};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Owner, Skip, Verb};
+use crate::{
+    Error, Owner, Skip, Verb,
+    zoo::{self, Defect},
+};
 
 /// Stable codes of outcomes that the engine itself gives. Providers add their own.
 pub mod code {
@@ -49,6 +52,8 @@ pub mod code {
     pub const REFUSED_HERE: &str = "refused-here";
     /// Deleted on one side and changed on the other: the change counts.
     pub const EDIT_BEATS_DELETE: &str = "edit-beats-delete";
+    /// Deleted here while the call that makes it there had no answer.
+    pub const LEFT_THERE: &str = "left-there";
     /// It was put away there.
     pub const ARCHIVED_THERE: &str = "archived-there";
     /// The record there does not take a change any more: a person is asked whether a further record makes up for it.
@@ -212,7 +217,7 @@ impl Outcome {
     pub fn failed(error: &Error) -> Self {
         let mut outcome = Self::new(OutcomeKind::Failed, error.kind().as_str(), error.message().to_owned());
         outcome.owner = error.owner();
-        outcome.remedy = error.remedy().map(str::to_owned);
+        outcome.remedy = error.remedy().filter(|_| !zoo::is(Defect::NamesNoRemedy)).map(str::to_owned);
         outcome.provider_code = error.provider_code().map(str::to_owned);
         outcome.provider_message = error.provider_message().map(str::to_owned);
         outcome

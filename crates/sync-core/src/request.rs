@@ -7,6 +7,16 @@ use serde::{Deserialize, Serialize};
 use crate::{Error, ErrorKind, IntegrationId, OrganizationId, Scope};
 
 /// Asks for one sync. These names are public and stable.
+///
+/// ```
+/// let request = sync_core::SyncRequest::new("blue-manta", "mailchimp");
+/// ```
+///
+/// Nothing is synced without saying whose records:
+///
+/// ```compile_fail,E0061
+/// let request = sync_core::SyncRequest::new("mailchimp");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[non_exhaustive]

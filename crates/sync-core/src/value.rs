@@ -9,7 +9,10 @@ use serde::{
     de::{MapAccess, Visitor},
 };
 
-use crate::{Collection, Consent, FieldName, Hash, LocalId, RemoteId, ResourceName};
+use crate::{
+    Collection, Consent, FieldName, Hash, LocalId, RemoteId, ResourceName,
+    zoo::{self, Defect},
+};
 
 /// One field's value.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -132,6 +135,7 @@ impl Value {
 impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Text(text) if zoo::is(Defect::PrintsRecords) => text,
             Self::Null => "Null",
             Self::Bool(_) => "Bool(…)",
             Self::Text(_) => "Text(…)",

@@ -11,7 +11,7 @@ mod store;
 pub use engine::{Engine, RunInput};
 pub use options::{Breaker, EngineConfig, PlanFilter, Progress, ProgressEvent, RunOptions};
 pub use store::{
-    Acquired, Answer, AnswerOption, Base, CallRow, Change, ChannelRow, ConnectionRow, ConnectionStatus, Erased, Item,
+    Acquired, Answer, AnswerOption, Base, CallRow, Change, ChannelRow, ConnectionRow, ConnectionStatus, Due, Erased, Item,
     ItemCount, Lease, LeaseInfo, Link, LinkCount, LinkHead, LinkState, Mark, MemoryStore, Moved, OutcomeRow, PartRow,
     PartState, PlannedOp, PlannedPart, PlannedRow, Pruned, PushChannels, Question, ReadyPart, Retention, RunRow, RunState,
     Seen, StandingGrant, Store, StoredCursor, Suppression, plan_hash,

@@ -77,6 +77,45 @@ async fn who_signed_up_there_again_stays_subscribed_and_a_second_refusal_is_told
     assert_eq!(told, [ConsentState::Denied, ConsentState::Granted, ConsentState::Denied]);
 }
 
+/// The provider dates what we wrote by its own clock, which may be ahead of the host's.
+#[tokio::test]
+async fn a_withdrawal_here_is_not_undone_by_a_clock_that_is_ahead_there() {
+    let world = synced(&["c1"]).await;
+    world.letters.person("c1@example.com", |fields| {
+        fields.set("consent.email", consent(ConsentState::Granted, 1_790_000_000));
+        fields.set("first_name", Value::text("Theirs"));
+    });
+    world.shop.edit("c1", |record| {
+        record.set("tags", tags(&["vip"]));
+    });
+    // What is seen after this write is agreed on, with the provider's time of it.
+    assert_eq!(world.sync().await.synced, 1);
+    world.shop.edit("c1", |record| {
+        record.set("consent.email", consent(ConsentState::Denied, 1_780_000_000));
+    });
+    assert_eq!(world.sync().await.synced, 1);
+    assert_eq!(state(&world, "c1@example.com"), Some(ConsentState::Denied));
+}
+
+/// Told of the refusal, the host says no too; the person has signed up there again since.
+#[tokio::test]
+async fn who_signed_up_again_is_not_unsubscribed_by_the_hosts_memory_of_the_refusal() {
+    let world = synced(&["c1"]).await;
+    let person = |state, second| {
+        world.letters.person("c1@example.com", |fields| {
+            fields.set("consent.email", consent(state, second));
+        });
+    };
+    person(ConsentState::Denied, 1_750_000_000);
+    world.sync().await;
+    person(ConsentState::Granted, 1_760_000_000);
+    world.shop.edit("c1", |record| {
+        record.set("consent.email", consent(ConsentState::Denied, 1_750_000_000));
+    });
+    world.sync().await;
+    assert_eq!(state(&world, "c1@example.com"), Some(ConsentState::Granted));
+}
+
 #[tokio::test]
 async fn an_interrupted_first_sync_goes_on_without_another_approval() {
     let world = World::new().await;

@@ -4,7 +4,10 @@ use std::{sync::Mutex, time::Duration};
 
 use http::{HeaderMap, header::RETRY_AFTER};
 use jiff::Timestamp;
-use sync_core::{Effect, Error, Random, Repeat, Retry, TransportFault};
+use sync_core::{
+    Effect, Error, Random, Repeat, Retry, TransportFault,
+    zoo::{self, Defect},
+};
 
 use crate::time::until;
 
@@ -115,7 +118,9 @@ pub(crate) enum Known {
 pub(crate) fn may_repeat(repeat: Repeat, known: Known, error: &Error) -> bool {
     match known {
         Known::Fault(TransportFault::Unreachable) => true,
-        Known::Fault(TransportFault::CutOff | TransportFault::TimedOut) => repeat == Repeat::Read,
+        Known::Fault(TransportFault::CutOff | TransportFault::TimedOut) => {
+            repeat == Repeat::Read || zoo::is(Defect::SendsAgainOnHope)
+        }
         Known::Fault(TransportFault::TooLarge) => false,
         Known::Answered => {
             error.retry() != Retry::Never

@@ -98,12 +98,27 @@ impl Reply {
         }
     }
 
+    fn date(&mut self, now: Timestamp) {
+        match self {
+            Self::Answer(response) | Self::Endless(response) => date(response, now),
+            Self::Cut { begun: Some((response, _)) } => date(response, now),
+            Self::Cut { begun: None } | Self::Unreachable => {}
+        }
+    }
+
     fn n_bytes(&self) -> usize {
         match self {
             Self::Answer(response) | Self::Endless(response) => response.body().len(),
             Self::Cut { begun } => begun.as_ref().map_or(0, |(_, sent)| *sent),
             Self::Unreachable => 0,
         }
+    }
+}
+
+/// Every answer of a server with a clock says when it was made (<https://www.rfc-editor.org/rfc/rfc9110#name-date>).
+fn date(response: &mut Response<Bytes>, now: Timestamp) {
+    if let Ok(date) = HeaderValue::from_str(&clock::http_date(now)) {
+        response.headers_mut().entry(header::DATE).or_insert(date);
     }
 }
 
@@ -222,8 +237,15 @@ impl Sandbox {
 
     /// Calls by operation and, when asked for, the latest requests.
     pub fn log(&self, entries: bool) -> Value {
-        let mut log = serde_json::to_value(&self.lock().log).unwrap_or_default();
-        if !entries && let Some(members) = log.as_object_mut() {
+        let kept = &mut self.lock().log;
+        if entries {
+            return serde_json::to_value(&*kept).unwrap_or_default();
+        }
+        // There may be thousands, only to be thrown away.
+        let requests = std::mem::take(&mut kept.entries);
+        let mut log = serde_json::to_value(&*kept).unwrap_or_default();
+        kept.entries = requests;
+        if let Some(members) = log.as_object_mut() {
             members.remove("entries");
         }
         log
@@ -278,7 +300,8 @@ impl Inner {
             self.late.iter().enumerate().filter(|(_, late)| late.due <= now).min_by_key(|(_, late)| late.due)
         {
             let late = self.late.remove(next.0);
-            let done = self.double.handle(&late.request, late.due);
+            let mut done = self.double.handle(&late.request, late.due);
+            date(&mut done, late.due);
             *late.answer.lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
         }
     }
@@ -310,7 +333,8 @@ impl Inner {
         if until > now {
             self.busy.push(until);
         }
-        let reply = self.reply(&request, now, fault.as_ref());
+        let mut reply = self.reply(&request, now, fault.as_ref());
+        reply.date(now);
         self.note(&request, operation, now, until, fault.as_ref(), &reply);
         Step { wait, end: End::Reply(reply) }
     }

@@ -6,21 +6,26 @@ mod page;
 mod state;
 
 use std::{
+    collections::BTreeMap,
     path::Path,
-    process::{Command, ExitCode},
+    process::{Command, ExitCode, Output},
     time::{Duration, Instant},
 };
 
-use sync_tests::sim::{PLAYERS, creates, play_all};
+use sync_tests::sim::{
+    PLAYERS,
+    creates::{self, Creates},
+    play_all,
+};
 
-use self::state::{Kills, State, Swept};
+use self::state::{Conformance, Kills, State, Swept};
 
 /// How many histories of each provider are aimed at.
 const AIM: u64 = 1_000_000;
 /// How many histories are played between two notes of where it stands.
 const PORTION: u64 = 5_000;
-/// How many records the worlds of the creates have.
-const TRIPS_A_WORLD: u64 = 1_000;
+/// How many records are made in one world of the creates.
+const A_WORLD: u64 = 1_000;
 
 fn main() -> ExitCode {
     match run() {
@@ -39,11 +44,13 @@ struct Asked {
     minutes: u64,
     creates: u64,
     kills: u64,
+    tests: u64,
     threads: u64,
 }
 
 fn asked() -> Result<Asked, String> {
-    let mut asked = Asked { from: None, histories: AIM, minutes: u64::MAX, creates: 1_000_000, kills: 0, threads: 2 };
+    let mut asked =
+        Asked { from: None, histories: AIM, minutes: u64::MAX, creates: 1_000_000, kills: 0, tests: 1, threads: 2 };
     let args: Vec<String> = std::env::args().skip(1).collect();
     for pair in args.chunks(2) {
         let [name, value] = pair else { return Err(format!("{} wants a number", pair.join(" "))) };
@@ -54,10 +61,11 @@ fn asked() -> Result<Asked, String> {
             "--minutes" => asked.minutes = number,
             "--creates" => asked.creates = number,
             "--kills" => asked.kills = number,
+            "--tests" => asked.tests = number,
             "--threads" => asked.threads = number,
             _ => {
                 return Err(format!(
-                    "unknown: {name}; there are --from, --histories, --minutes, --creates, --kills, --threads"
+                    "unknown: {name}; there are --from, --histories, --minutes, --creates, --kills, --tests, --threads"
                 ));
             }
         }
@@ -86,11 +94,21 @@ fn run() -> Result<(), String> {
         state.sweeps.insert(player.integration.to_owned(), Swept { by_name: swept.by_name, broken, seconds });
     }
     note(&state)?;
-    while state.creates.wanted < asked.creates {
-        state.creates.add(creates::with_lost_answers(state.creates.wanted, TRIPS_A_WORLD));
-        if state.creates.wanted.is_multiple_of(50 * TRIPS_A_WORLD) {
-            println!("creates: {:?}", state.creates);
-            note(&state)?;
+    type Make = fn(u64, u64) -> Creates;
+    let kinds: [(&str, Make, u64); 2] =
+        [("google-calendar", creates::in_a_calendar, A_WORLD), ("xero", creates::in_books, A_WORLD / 4)];
+    for (name, make, n) in kinds {
+        loop {
+            let made = state.creates.entry(name.to_owned()).or_default();
+            // Together they are as many as were asked for.
+            if made.wanted >= asked.creates / kinds.len() as u64 {
+                break;
+            }
+            made.add(make(made.wanted, n));
+            if made.wanted.is_multiple_of(20 * A_WORLD) {
+                println!("{name}, creates: {made:?}");
+                note(&state)?;
+            }
         }
     }
     note(&state)?;
@@ -98,8 +116,12 @@ fn run() -> Result<(), String> {
         state.kills = Some(kills(&root, asked.kills)?);
         note(&state)?;
     }
-    if state.refreshes.is_none() {
-        state.refreshes = Some(is_green(&root, &["-p", "sync-dispatch", "--features", "sqlite", "refresh"]));
+    if asked.tests > 0 {
+        if state.refreshes.is_none() {
+            state.refreshes = Some(test(&root, &["refresh_race", "refresh"], &[])?.status.success());
+            note(&state)?;
+        }
+        state.conformance = conformance(&root)?;
         note(&state)?;
     }
     let until = Instant::now() + Duration::from_secs(asked.minutes.saturating_mul(60).min(u64::from(u32::MAX)));
@@ -135,14 +157,25 @@ fn commit(root: &Path) -> String {
     output.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned()).unwrap_or_default()
 }
 
+/// Runs tests of the workspace as `cargo xtask ci` builds them: these targets, and what goes behind the dashes.
+fn test(root: &Path, targets: &[&str], args: &[&str]) -> Result<Output, String> {
+    test_with(root, targets, args, &[])
+}
+
+fn test_with(root: &Path, targets: &[&str], args: &[&str], env: &[(&str, String)]) -> Result<Output, String> {
+    let everything = std::env::var("SYNC_TEST_WORKSPACE").unwrap_or_else(|_| "--workspace".to_owned());
+    let mut command = Command::new("cargo");
+    command.arg("test").args(everything.split(' ')).current_dir(root).envs(env.iter().cloned());
+    for target in targets {
+        command.args(["--test", target]);
+    }
+    command.arg("--").arg("--nocapture").args(args);
+    command.output().map_err(|error| format!("cargo: {error}"))
+}
+
 /// The real thing: processes over HTTP and a database file, killed by the operating system.
 fn kills(root: &Path, n: u64) -> Result<Kills, String> {
-    let output = Command::new("cargo")
-        .args(["test", "--quiet", "-p", "sync-cli", "--test", "kill", "--", "--nocapture"])
-        .env("SYNC_TEST_KILLS", n.to_string())
-        .current_dir(root)
-        .output()
-        .map_err(|error| format!("cargo: {error}"))?;
+    let output = test_with(root, &["kill"], &[], &[("SYNC_TEST_KILLS", n.to_string())])?;
     let said = String::from_utf8_lossy(&output.stdout);
     let line = said.lines().find(|line| line.contains("processes were killed"));
     let mut numbers = line.into_iter().flat_map(|line| line.split(' ')).filter_map(|word| word.parse().ok());
@@ -151,7 +184,26 @@ fn kills(root: &Path, n: u64) -> Result<Kills, String> {
     Ok(Kills { n, rounds, held: output.status.success() })
 }
 
-fn is_green(root: &Path, args: &[&str]) -> bool {
-    let status = Command::new("cargo").args(["test", "--quiet"]).args(args).current_dir(root).status();
-    status.is_ok_and(|status| status.success())
+/// Whose conformance suites they are: cargo runs packages in the order of their names.
+const SUITES: &[&str] = &["google-calendar", "mailchimp", "xero"];
+
+/// What the conformance suite says of each provider.
+fn conformance(root: &Path) -> Result<BTreeMap<String, Conformance>, String> {
+    let output = test(root, &["conformance"], &["--test-threads", "1"])?;
+    let said = String::from_utf8_lossy(&output.stdout);
+    // A suite's result stands where it ends.
+    let suites: Vec<&str> = said.split("test result: ").collect();
+    let mut all = BTreeMap::new();
+    for (name, pair) in SUITES.iter().zip(suites.windows(2)) {
+        let [suite, end] = pair else { continue };
+        let mut found = Conformance::default();
+        for (_, why) in suite.lines().filter_map(|line| line.split_once("spared: ")) {
+            *found.spared.entry(why.to_owned()).or_default() += 1;
+        }
+        let mut numbers = end.split([' ', ';']).filter_map(|word| word.parse::<u64>().ok());
+        let (passed, failed) = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+        (found.held, found.failed) = (passed.saturating_sub(found.spared.values().sum()), failed);
+        all.insert((*name).to_owned(), found);
+    }
+    Ok(all)
 }

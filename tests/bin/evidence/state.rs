@@ -12,7 +12,8 @@ pub(crate) struct State {
     pub(crate) commit: String,
     pub(crate) histories: BTreeMap<String, Histories>,
     pub(crate) sweeps: BTreeMap<String, Swept>,
-    pub(crate) creates: Creates,
+    pub(crate) creates: BTreeMap<String, Creates>,
+    pub(crate) conformance: BTreeMap<String, Conformance>,
     pub(crate) kills: Option<Kills>,
     /// True when one refresh for each expiry was seen among processes.
     pub(crate) refreshes: Option<bool>,
@@ -39,6 +40,16 @@ impl Histories {
         self.failed.extend(failures.iter().map(first));
         self.core_seconds += seconds * threads as f64;
     }
+}
+
+/// A provider's conformance suite.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Conformance {
+    pub(crate) held: u64,
+    pub(crate) failed: u64,
+    /// Why cases do not concern it, and how many each.
+    pub(crate) spared: BTreeMap<String, u64>,
 }
 
 /// A sweep over crash points.

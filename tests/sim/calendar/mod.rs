@@ -9,14 +9,12 @@ use std::{
 };
 
 use async_trait::async_trait;
-use bytes::Bytes;
-use http::{Request, header};
 use jiff::{Timestamp, ToSpan as _, civil::DateTime, tz::TimeZone};
 use serde_json::{Value as Json, json};
 use sync_core::{Collection, LocalId, Record, ResourceName, Value};
-use sync_dispatch::{ConnectOptions, Dispatcher, DispatcherBuilder, LabelledQuestion, http::OAuthClient};
-use sync_engine::{ConnectionStatus, LinkState};
-use sync_sandbox::{CalendarSeed, ConsentSeed, Google, GoogleClientSeed, GoogleSeed, Reply};
+use sync_dispatch::{Dispatcher, DispatcherBuilder, LabelledQuestion, http::OAuthClient};
+use sync_engine::LinkState;
+use sync_sandbox::{CalendarSeed, ConsentSeed, Google, GoogleClientSeed, GoogleSeed};
 use sync_testkit::SeededRandom;
 
 use self::people::when_here;
@@ -153,6 +151,10 @@ impl Place for Calendar {
 
     const DIRECTIONS: &'static [&'static str] = &["push", "both", "pull"];
 
+    const LEFT_TO_PEOPLE: &'static [&'static str] = &[];
+
+    const STANDING_CALLS: usize = 0;
+
     fn start(start: &Start) -> Self {
         let seed = start.seed;
         let calendar = |id, name| CalendarSeed::new(id, name, CAPTAIN).with_zone(ZONE).made_by("client-1");
@@ -211,27 +213,8 @@ impl Place for Calendar {
     }
 
     async fn connect(&self, dispatcher: &Dispatcher) {
-        let scope = &self.world.scope;
-        let row = dispatcher.store().connection(scope).await.ok().flatten();
-        let lives = row.is_some_and(|row| {
-            row.account.is_some() && matches!(row.status, ConnectionStatus::Active | ConnectionStatus::Setup)
-        });
-        if lives {
-            return;
-        }
-        let connected = async {
-            let back = "http://127.0.0.1:4000/callback".parse().map_err(|error| format!("{error}"))?;
-            let page = dispatcher.begin_connect(scope, &back, "cookie", &[]).await.map_err(|error| error.to_string())?;
-            let request = Request::get(page.as_str()).body(Bytes::new()).map_err(|error| error.to_string())?;
-            let Reply::Answer(answer) = self.world.sandbox.handle(request).await else { return Err("no page".to_owned()) };
-            let location = answer.headers().get(header::LOCATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-            let query = location.split_once('?').map(|(_, query)| query.to_owned()).unwrap_or_default();
-            let settings = with(&self.settings, |settings| settings.clone());
-            let options = ConnectOptions::new().settings(settings);
-            dispatcher.finish_connect(&query, "cookie", options).await.map_err(|error| error.to_string())
-        };
-        let connected = connected.await;
-        self.world.note(|| format!("connected: {:?}", connected.map(|connected| connected.status)));
+        let settings = with(&self.settings, |settings| settings.clone());
+        self.world.sign_in(dispatcher, settings, "http://127.0.0.1:4000/callback").await;
     }
 
     fn edit(&self, draw: &SeededRandom) -> Option<String> {
@@ -307,6 +290,10 @@ impl Place for Calendar {
 
     async fn broken(&self, dispatcher: &Dispatcher) -> Vec<String> {
         self.judged(dispatcher).await
+    }
+
+    fn awaits_first_plan(&self, approved: &BTreeSet<String>) -> bool {
+        with(&self.settings, |settings| settings["calendar"].as_str().is_none_or(|calendar| !approved.contains(calendar)))
     }
 
     fn is_two_way(&self) -> bool {

@@ -150,11 +150,7 @@ pub(crate) fn version_of<'p>(part: &'p PartRef<'_>) -> Option<&'p Version> {
 }
 
 /// Which element of an answer is whose: in the order of the request, where there are as many.
-pub(crate) fn paired<'e, E: Element>(
-    elements: &'e [E],
-    n_sent: usize,
-    is_it: impl Fn(&E, usize) -> bool,
-) -> Vec<Option<&'e E>> {
+pub(crate) fn paired<E: Element>(elements: &[E], n_sent: usize, is_it: impl Fn(&E, usize) -> bool) -> Vec<Option<&E>> {
     let fits = |idx: &usize| elements.len() == n_sent && elements.get(*idx).is_some_and(|element| is_it(element, *idx));
     let of = |idx: usize| {
         let in_order = Some(idx).filter(&fits).and_then(|idx| elements.get(idx));

@@ -1,7 +1,10 @@
 //! The consent ratchet: either side may lower consent, only a newer local opt-in raises it, and then only as a request to
 //! confirm.
 
-use sync_core::{Consent, ConsentState};
+use sync_core::{
+    Consent, ConsentState,
+    zoo::{self, Defect},
+};
 
 use crate::Suppression;
 
@@ -10,6 +13,9 @@ use crate::Suppression;
 /// `suppression` is the organization's own memory of refusals; `remote` what the provider shows now.
 pub fn ratchet(local: Option<&Consent>, suppression: Option<&Suppression>, remote: Option<&Consent>) -> Consent {
     let local = local.cloned().unwrap_or_else(|| Consent::new(ConsentState::Unknown));
+    if zoo::is(Defect::RaisesConsent) {
+        return local;
+    }
     // Who signed up there again after refusing has taken the refusal back.
     let taken_back = remote.filter(|remote| remote.state == ConsentState::Granted).and_then(|remote| remote.at);
     let suppression = suppression.filter(|refused| taken_back.is_none_or(|again| again <= refused.at));

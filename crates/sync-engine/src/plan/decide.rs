@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use sync_core::{
     Direction, FieldName, FieldSet, Hash, LocalId, Marker, Operation, Reason, Record, Remote, Resource, Rules, Target,
     Value, Verb, Version,
+    zoo::{self, Defect},
 };
 
 use super::{
@@ -182,7 +183,7 @@ pub fn decide(policy: Policy<'_>, sides: Sides<'_>) -> Decision {
         RemoteSide::Seen(remote) => Some(&**remote),
         RemoteSide::Unread | RemoteSide::Gone | RemoteSide::Many(_) => None,
     };
-    let fields = wanted(policy, record, base.map(|base| base.remote.as_ref().unwrap_or(&base.local)), seen, suppression);
+    let fields = wanted(policy, record, base.map(|base| base.face()), seen, suppression);
 
     match linked {
         None => match seen {
@@ -210,6 +211,15 @@ pub fn decide(policy: Policy<'_>, sides: Sides<'_>) -> Decision {
         Some(link) if link.state == LinkState::Removed && link.hash == Some(local_hash(record, policy.rules)) => {
             Decision::Nothing
         }
+        // Taken away by us where it no longer belongs, and back here: made anew where it does.
+        Some(link)
+            if link.state == LinkState::Removed
+                && sides.target.container.is_some()
+                && link.container != sides.target.container =>
+        {
+            let difference = diff(policy.resource, &policy.rules.owners, policy.fields, &fields, None, None);
+            operation(Verb::Create, Reason::NewHere, fields, difference, None)
+        }
         // Taken away by us, and back here: written in full, so that it comes back there.
         Some(link) if link.state == LinkState::Removed => {
             let mut difference = diff(policy.resource, &policy.rules.owners, policy.fields, &fields, None, None);
@@ -222,7 +232,8 @@ pub fn decide(policy: Policy<'_>, sides: Sides<'_>) -> Decision {
             let now = if base.is_none() { seen.map(|remote| &remote.fields) } else { None };
             let mut difference = diff(policy.resource, &policy.rules.owners, policy.fields, &fields, base, now);
             consent_against_seen(policy, &fields, base, seen, &mut difference);
-            if base.is_some_and(|base| base.mapping != policy.rules.mapping) || is_elsewhere(sides) {
+            let is_mapped_otherwise = base.is_some_and(|base| base.mapping != policy.rules.mapping);
+            if is_mapped_otherwise || is_elsewhere(sides) || zoo::is(Defect::WritesWhatIsTheSame) {
                 difference.changed.extend(present(policy.fields, &fields));
             }
             if !difference.is_empty() {
@@ -241,7 +252,8 @@ pub fn decide(policy: Policy<'_>, sides: Sides<'_>) -> Decision {
 /// Where in the account an operation goes: a record that belongs elsewhere by now is moved when it is written.
 pub(super) fn place(sides: Sides<'_>, verb: Verb) -> Option<sync_core::ContainerId> {
     let lies_in = sides.link.and_then(|link| link.container.clone());
-    if verb != Verb::Remove && is_elsewhere(sides) {
+    let is_anew = verb == Verb::Create && sides.target.container.is_some();
+    if verb != Verb::Remove && (is_anew || is_elsewhere(sides)) {
         return sides.target.container.clone();
     }
     lies_in.or_else(|| sides.target.container.clone())
@@ -302,8 +314,9 @@ fn consent_against_seen(
     let consent = |record: &Record| record.value(field).and_then(Value::as_consent).cloned();
     let (ours, theirs) = (consent(fields), consent(&seen.fields));
     if ours.is_some() && theirs.is_some() {
-        let agreed = base.and_then(|base| consent(&base.local));
-        if consent_differs(ours.as_ref(), agreed.as_ref(), theirs.as_ref()) {
+        let shown = base.and_then(|base| consent(base.remote.as_ref().unwrap_or(&base.local)));
+        let agreed = (base.and_then(|base| consent(&base.local)), shown);
+        if consent_differs(ours.as_ref(), &agreed, theirs.as_ref()) {
             difference.changed.insert(FieldName::from_static(field));
         } else {
             difference.changed.remove(field);
@@ -320,12 +333,12 @@ fn withdrawal(
 ) -> Option<(Record, Difference)> {
     let (_, field, _) = policy.resource.consent?;
     let base = link.base.as_ref()?;
-    let face = base.remote.as_ref().unwrap_or(&base.local);
+    let face = base.face();
     let fields = wanted(policy, record, Some(face), None, suppression);
     let of = |record: &Record| record.value(field).and_then(Value::as_consent).cloned();
     let (ours, theirs) = (of(&fields), of(face));
     let lowers = ours.as_ref()?.state <= sync_core::ConsentState::Denied
-        && consent_differs(ours.as_ref(), of(&base.local).as_ref(), theirs.as_ref())
+        && consent_differs(ours.as_ref(), &(of(&base.local), theirs.clone()), theirs.as_ref())
         && policy.fields.contains(field);
     let difference = Difference { changed: [FieldName::from_static(field)].into(), ..Difference::default() };
     lowers.then_some((fields, difference))
@@ -360,7 +373,7 @@ pub(super) fn before(link: &Link, remote: &RemoteSide) -> Option<Box<Remote>> {
         if link.state != LinkState::Removed {
             known.state = base.state.clone();
         }
-        known.fields = base.remote.as_ref().unwrap_or(&base.local).clone();
+        known.fields = base.face().clone();
         known.native = base.native.clone();
     }
     Some(Box::new(known))

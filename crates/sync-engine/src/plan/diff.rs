@@ -43,7 +43,7 @@ pub fn diff(
         // The remote face: read now, else as it was agreed on.
         let theirs = match remote {
             Some(remote) => remote.value(field.as_str()),
-            None => base.and_then(|base| base.remote.as_ref().unwrap_or(&base.local).value(field.as_str())),
+            None => base.and_then(|base| base.face().value(field.as_str())),
         };
         let is_known = base.is_some() || remote.is_some();
         match spec.kind {
@@ -56,7 +56,9 @@ pub fn diff(
             }
             FieldKind::Consent => {
                 let consent = |value: Option<&'_ Value>| value.and_then(Value::as_consent).cloned();
-                if consent_differs(consent(ours).as_ref(), consent(agreed).as_ref(), consent(theirs).as_ref()) {
+                let shown = base.and_then(|base| base.remote.as_ref().unwrap_or(&base.local).value(field.as_str()));
+                let agreed = (consent(agreed), consent(shown));
+                if consent_differs(consent(ours).as_ref(), &agreed, consent(theirs).as_ref()) {
                     difference.changed.insert(field.clone());
                 }
             }
@@ -72,9 +74,12 @@ pub fn diff(
     difference
 }
 
+/// Consent as it was last agreed on: as the host had it, and as the provider showed it.
+pub(super) type AgreedConsent = (Option<Consent>, Option<Consent>);
+
 /// True when the consent that the provider shows must be written: it differs from ours, and it isn't the person who raised
 /// it there since (what only they did is reported, never undone).
-pub(super) fn consent_differs(ours: Option<&Consent>, agreed: Option<&Consent>, theirs: Option<&Consent>) -> bool {
+pub(super) fn consent_differs(ours: Option<&Consent>, agreed: &AgreedConsent, theirs: Option<&Consent>) -> bool {
     let Some(ours) = ours else { return false };
     let Some(theirs) = theirs else { return true };
     if ours.state == theirs.state {
@@ -83,9 +88,12 @@ pub(super) fn consent_differs(ours: Option<&Consent>, agreed: Option<&Consent>, 
     if ours.state > theirs.state {
         return true;
     }
-    let is_unchanged_here = agreed.is_some_and(|agreed| (agreed.state, agreed.at) == (ours.state, ours.at));
+    let (here, there) = agreed;
+    let is_unchanged_here = here.as_ref().is_some_and(|here| (here.state, here.at) == (ours.state, ours.at));
+    // Nobody raised it there since: that the provider's clock dates it later than the withdrawal here says nothing.
+    let is_as_agreed = here.as_ref().is_some_and(|here| here.state == theirs.state) && there.as_ref() == Some(theirs);
     let is_newer_there = matches!((ours.at, theirs.at), (Some(ours), Some(theirs)) if theirs > ours);
-    !is_newer_there && !is_unchanged_here
+    !is_unchanged_here && (is_as_agreed || !is_newer_there)
 }
 
 /// Elements that we add, and those of ours that go. What the other side holds already is not added again.
@@ -141,7 +149,7 @@ pub(super) fn agreed_lines(
     let is_lines = |field: &&FieldName| matches!(resource.field(field.as_str()).kind, FieldKind::Lines(_));
     let of = |field: &FieldName| sync_core::AgreedLines {
         here: lines(&base.local, field.as_str()),
-        there: lines(base.remote.as_ref().unwrap_or(&base.local), field.as_str()),
+        there: lines(base.face(), field.as_str()),
     };
     fields.iter().filter(is_lines).map(|field| (field.clone(), of(field))).collect()
 }

@@ -89,7 +89,7 @@ pub fn merge(
     seen: Option<&Remote>,
 ) -> Merge {
     let mut merge = Merge::default();
-    let face = base.map(|base| base.remote.as_ref().unwrap_or(&base.local));
+    let face = base.map(Base::face);
     for unit in units(policy) {
         let states: Vec<FieldState<'_>> =
             unit.fields.iter().filter_map(|field| state(policy, field, local, base, face, seen, &mut merge)).collect();
@@ -155,7 +155,8 @@ fn state<'a>(
         }
         FieldKind::Consent => {
             let consent = |value: Option<&Value>| value.and_then(Value::as_consent).cloned();
-            if consent_differs(consent(ours).as_ref(), consent(agreed_here).as_ref(), consent(theirs).as_ref()) {
+            let agreed = (consent(agreed_here), consent(agreed_there));
+            if consent_differs(consent(ours).as_ref(), &agreed, consent(theirs).as_ref()) {
                 merge.is_changed_here = true;
                 if policy.writes_there() {
                     merge.there.changed.insert(field.clone());

@@ -1,7 +1,8 @@
 //! The rows of the decision table in which either side may be written.
 
 use sync_core::{
-    FieldName, Here, LocalId, LocalVerb, OnRemoteDelete, Operation, Reason, Record, Remote, RemoteState, Value, Verb,
+    FieldName, FieldOwner, Here, LocalId, LocalVerb, OnRemoteDelete, Operation, Reason, Record, Remote, RemoteState, Value,
+    Verb,
 };
 
 use super::{
@@ -51,7 +52,7 @@ pub(super) fn two_ways(policy: Policy<'_>, sides: Sides<'_>) -> Option<Decision>
 /// Both records are there: merged, field by field.
 fn both(policy: Policy<'_>, sides: Sides<'_>, record: &Record, link: Option<&Link>, seen: Option<&Remote>) -> Decision {
     let base = link.and_then(|link| link.base.as_ref());
-    let face = base.map(|base| base.remote.as_ref().unwrap_or(&base.local));
+    let face = base.map(|base| base.face());
     let local = wanted(policy, record, face, seen, sides.suppression);
     let merge = merge(policy, sides.settle, &local, base, seen);
     if !merge.conflicts.is_empty() || !merge.guarded.is_empty() {
@@ -106,7 +107,7 @@ pub fn is_as_in_base(policy: Policy<'_>, base: &Base, seen: &Remote) -> bool {
 
 /// True when a remote record says what was last agreed on: an echo of what we wrote, or a change of what we don't sync.
 pub fn says_the_same(policy: Policy<'_>, base: &Base, seen: &Remote) -> bool {
-    let face = base.remote.as_ref().unwrap_or(&base.local);
+    let face = base.face();
     let is_same = |field: &FieldName| {
         let theirs = seen.fields.value(field.as_str());
         let kind = policy.resource.field(field.as_str()).kind;
@@ -118,7 +119,7 @@ pub fn says_the_same(policy: Policy<'_>, base: &Base, seen: &Remote) -> bool {
 /// It was deleted there.
 fn gone_there(policy: Policy<'_>, sides: Sides<'_>, record: &Record, link: &Link) -> Decision {
     let base = link.base.as_ref();
-    let face = base.map(|base| base.remote.as_ref().unwrap_or(&base.local));
+    let face = base.map(|base| base.face());
     let local = wanted(policy, record, face, None, sides.suppression);
     let merged = merge(policy, None, &local, base, None);
     let recreate = |reason| {
@@ -164,11 +165,13 @@ fn gone_there(policy: Policy<'_>, sides: Sides<'_>, record: &Record, link: &Link
 /// It was deleted here: taken away there, unless it was changed there since.
 fn deleted_here(policy: Policy<'_>, sides: Sides<'_>, link: &Link, seen: &Remote) -> Decision {
     let is_edited = link.base.as_ref().is_some_and(|base| {
-        let face = base.remote.as_ref().unwrap_or(&base.local);
+        let face = base.face();
         let edited = |field: &FieldName| {
             let theirs = seen.fields.value(field.as_str()).filter(|value| !value.is_blank());
             let kind = policy.resource.field(field.as_str()).kind;
-            theirs.is_some() && !same_as(kind, theirs, face.value(field.as_str()))
+            // What the provider alone decides, such as a balance, is nobody's edit.
+            let is_theirs = policy.owner(field) == FieldOwner::Remote;
+            !is_theirs && theirs.is_some() && !same_as(kind, theirs, face.value(field.as_str()))
         };
         policy.fields.iter().any(edited)
     });

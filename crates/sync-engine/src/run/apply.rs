@@ -8,7 +8,10 @@ use std::{
 };
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
-use sync_core::{Error, ErrorKind, LocalId, Outcome, OutcomeKind, Reason, RemoteId, RunId, Serial, code};
+use sync_core::{
+    Error, ErrorKind, LocalId, Outcome, OutcomeKind, Reason, RemoteId, RunId, Serial, code,
+    zoo::{self, Defect},
+};
 
 use super::{
     ask::ResourceAsk,
@@ -50,7 +53,7 @@ async fn apply_slice(s: &Session<'_>, seq: &mut u64, slice: Option<u32>) -> Resu
         let first_seq = *seq;
         let again = drain(s, idx, &s.run, None, slice).await?;
         let Some(ask) = s.ask.resources.get(idx) else { continue };
-        if again.is_empty() {
+        if again.is_empty() || zoo::is(Defect::IgnoresMoved) {
             continue;
         }
         // What moved or was taken there is read, planned and written again, once.

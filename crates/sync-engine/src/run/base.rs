@@ -25,7 +25,7 @@ pub(crate) struct Agreed<'a> {
 /// The base that follows from it. Fields that were not asked for stay as they were last agreed on: a sync of tags alone
 /// must not swallow a new name.
 pub(crate) fn next_base(ask: &ResourceAsk, before: Option<&Base>, agreed: Agreed<'_>) -> Base {
-    let face = before.map(|base| base.remote.as_ref().unwrap_or(&base.local)).or(agreed.matched);
+    let face = before.map(|base| base.face()).or(agreed.matched);
     let (mut local, mut remote) = if ask.is_whole {
         let local = merged(before.map(|base| &base.local), agreed.fields);
         (local.clone(), local)
@@ -38,7 +38,7 @@ pub(crate) fn next_base(ask: &ResourceAsk, before: Option<&Base>, agreed: Agreed
     }
     for field in agreed.open {
         keep(&mut local, before.map(|base| &base.local), field);
-        keep(&mut remote, before.map(|base| base.remote.as_ref().unwrap_or(&base.local)), field);
+        keep(&mut remote, before.map(|base| base.face()), field);
     }
     let mapping =
         if ask.is_whole { ask.rules.mapping.clone() } else { before.map(|base| base.mapping.clone()).unwrap_or_default() };
@@ -55,7 +55,7 @@ pub(crate) fn next_base(ask: &ResourceAsk, before: Option<&Base>, agreed: Agreed
 /// The base of a record whose change was made up for by a further record: the host's face is the new one, the provider's
 /// stays.
 pub(crate) fn amended_base(ask: &ResourceAsk, before: &Base, fields: &Record) -> Base {
-    let face = before.remote.as_ref().unwrap_or(&before.local).clone();
+    let face = before.face().clone();
     let local = if ask.is_whole { merged(Some(&before.local), fields) } else { part(ask, Some(&before.local), fields) };
     let mapping = if ask.is_whole { ask.rules.mapping.clone() } else { before.mapping.clone() };
     Base { remote: Some(face).filter(|face| *face != local), local, mapping, ..before.clone() }
@@ -64,7 +64,7 @@ pub(crate) fn amended_base(ask: &ResourceAsk, before: &Base, fields: &Record) ->
 /// The base of a record of which a change was taken back there: the host's face stays, so that nothing is planned again
 /// until it changes.
 pub(crate) fn undone_base(before: &Base, written: &Record, version: Option<Version>) -> Base {
-    let face = before.remote.as_ref().unwrap_or(&before.local);
+    let face = before.face();
     let face = merged(Some(face), written);
     Base { remote: Some(face).filter(|face| *face != before.local), version, ..before.clone() }
 }

@@ -255,7 +255,7 @@ fn agreed_link(
     // What is there now: as it was read, and where we wrote as the provider answered.
     let mut shown = before.fields.clone();
     if let Some(base) = base {
-        let face = base.remote.as_ref().unwrap_or(&base.local);
+        let face = base.face();
         for field in &operation.changed {
             if let Some(value) = face.value(field.as_str()) {
                 shown.set(field.clone(), value.clone());
@@ -274,13 +274,16 @@ fn agreed_link(
         state: before.state.clone(),
         native: native.or_else(|| before.native.clone()),
     };
+    // Written there first, it may lie elsewhere than where it was read.
+    let written = link.as_ref().filter(|_| wrote_there);
+    let moved_to = written.and_then(|link| link.container.clone());
     Link {
         account: s.account.clone(),
         resource: operation.resource.clone(),
         local: id,
         role: operation.role.clone(),
-        container: before.container.clone().or_else(|| operation.container.clone()),
-        remote: Some(before.id.clone()),
+        container: moved_to.clone().or_else(|| before.container.clone()).or_else(|| operation.container.clone()),
+        remote: written.and_then(|link| link.remote.clone()).or_else(|| Some(before.id.clone())),
         state: LinkState::Live,
         key: part.key.clone().or_else(|| link.as_ref().and_then(|link| link.key.clone())),
         hash: part.hash,

@@ -6,6 +6,7 @@ use std::collections::{HashSet, VecDeque};
 use sync_core::{
     Cursor, ErrorKind, Hash, Local, LocalFrom, LocalId, LocalNext, LocalState, Outcome, OutcomeKind, Owner, Record,
     RemoteId, Role, code,
+    zoo::{self, Defect},
 };
 
 use super::{
@@ -15,7 +16,7 @@ use super::{
     refs,
     session::Session,
 };
-use crate::{Change, LinkHead, LinkState, ProgressEvent, StoredCursor, plan::local_hash, store::usable};
+use crate::{Change, Due, LinkHead, LinkState, ProgressEvent, StoredCursor, plan::local_hash, store::usable};
 
 /// The digest of everything under which a local cursor holds: under other settings all records are looked at again.
 fn filter(s: &Session<'_>, ask: &ResourceAsk) -> String {
@@ -130,6 +131,7 @@ async fn scan(s: &Session<'_>, planner: &mut Planner<'_, '_>) -> Result<Option<C
         planner.take(differing, Why::Changed).await?;
         missing_records(s, planner, missing).await?;
         match page.next {
+            LocalNext::More(_) if zoo::is(Defect::DropsThePageToken) => return Ok(None),
             LocalNext::More(next) => token = Some(next),
             LocalNext::Done(cursor) => {
                 let mut rest = Vec::new();
@@ -141,9 +143,7 @@ async fn scan(s: &Session<'_>, planner: &mut Planner<'_, '_>) -> Result<Option<C
                     }
                 }
                 missing_records(s, planner, rest).await?;
-                if cursor.is_none() {
-                    deleted_items(s, planner).await?;
-                }
+                deleted_items(s, planner).await?;
                 return Ok(cursor);
             }
         }
@@ -159,7 +159,7 @@ async fn missing_records(s: &Session<'_>, planner: &mut Planner<'_, '_>, ids: Ve
     planner.take(locals, Why::Changed).await
 }
 
-/// Standing items of records without a link that a host without a change feed has deleted: nothing else would tell.
+/// Standing items of records without a link that are deleted: a scan shows neither, and nothing else would tell.
 async fn deleted_items(s: &Session<'_>, planner: &mut Planner<'_, '_>) -> Result<(), Halt> {
     let name = &planner.ask.resource.name;
     let mut after: Option<(sync_core::ResourceName, LocalId)> = None;
@@ -178,7 +178,8 @@ async fn deleted_items(s: &Session<'_>, planner: &mut Planner<'_, '_>) -> Result
     }
 }
 
-/// Standing items whose time has come, whose question was answered, or whose side effect was granted.
+/// Standing items whose time has come, whose question was answered, whose side effect was granted, that others were in the
+/// way of, or of which a feed showed news under their key.
 pub(super) async fn due_items(s: &Session<'_>, planner: &mut Planner<'_, '_>) -> Result<(), Halt> {
     let grants: Vec<String> = s.grants.iter().map(str::to_owned).collect();
     let grants: Vec<&str> = grants.iter().map(String::as_str).collect();
@@ -186,10 +187,11 @@ pub(super) async fn due_items(s: &Session<'_>, planner: &mut Planner<'_, '_>) ->
     loop {
         s.check_cancel()?;
         s.keep_lease().await?;
+        let due = Due::at(&s.run, s.now()).granting(&grants).blocked(planner.frees_blocked);
         let items = s
             .engine
             .store
-            .items_due(&s.scope, &planner.ask.resource.name, s.now(), &grants, after.as_ref(), s.engine.config.page)
+            .items_due(&s.scope, &planner.ask.resource.name, &due, after.as_ref(), s.engine.config.page)
             .await
             .map_err(|error| s.halt(error))?;
         let Some(last) = items.last() else { return Ok(()) };
@@ -292,10 +294,11 @@ fn unknown(s: &Session<'_>, ask: &ResourceAsk, id: &LocalId, message: &str) {
 }
 
 async fn read_page(s: &Session<'_>, ask: &ResourceAsk, from: LocalFrom<'_>) -> Result<sync_core::LocalPage, Halt> {
+    let limit = if zoo::is(Defect::ReadsAllAtOnce) { usize::MAX } else { s.engine.config.page };
     s.engine
         .records
         .reading()
-        .changes(&s.scope.organization, &ask.collection, &ask.rules.fields, from, s.engine.config.page)
+        .changes(&s.scope.organization, &ask.collection, &ask.rules.fields, from, limit)
         .await
         .map_err(|error| s.halt(error))
 }
@@ -338,6 +341,7 @@ impl Planner<'_, '_> {
         matches!(head.state, LinkState::Live | LinkState::Removed)
             && self.ask.rules.filter.as_ref().is_none_or(|filter| filter.admits(record))
             && head.hash == Some(local_hash(record, &self.ask.rules))
+            && !zoo::is(Defect::WritesWhatIsTheSame)
     }
 }
 

@@ -23,7 +23,10 @@ mod undo;
 
 use std::collections::BTreeSet;
 
-use sync_core::{AccountId, Check, Error, ErrorKind, LocalId, ResourceName, RunId, Stop, Swapped, SyncResult};
+use sync_core::{
+    AccountId, Check, Error, ErrorKind, LocalId, ResourceName, RunId, Stop, Swapped, SyncResult,
+    zoo::{self, Defect},
+};
 
 use self::{
     ask::Ask,
@@ -133,7 +136,8 @@ async fn verify_account(s: &mut Session<'_>) -> Result<(), Halt> {
             account
         }
     };
-    if s.input.connection.account.as_ref().is_some_and(|known| *known != account) {
+    let is_anothers = s.input.connection.account.as_ref().is_some_and(|known| *known != account);
+    if is_anothers && !zoo::is(Defect::TrustsAnyAccount) {
         return Err(Halt::new(
             Stop::Settings,
             Error::new(ErrorKind::Forbidden, "the grant reaches another account than the one that was connected")
@@ -187,6 +191,7 @@ async fn steps(s: &Session<'_>, end: &mut End) -> Result<(), Halt> {
         }
         let mut planner = Planner::new(s, ask, seq, observed.has_seen);
         planner.saw_all = observed.saw_all;
+        planner.frees_blocked = seq > 0 || end.unsettled.recovered > 0;
         let planned = match &s.ask.items {
             None => whole(s, &mut planner, &observed).await.map(|cursor| cursors.extend(cursor)),
             Some(items) => {
@@ -222,6 +227,9 @@ async fn steps(s: &Session<'_>, end: &mut End) -> Result<(), Halt> {
         None => total,
     };
     let in_use = total > 0 || !gate::needs_approval(&s.input);
+    if zoo::is(Defect::MovesCursorEarly) {
+        s.commit(std::mem::take(&mut cursors)).await?;
+    }
     if total > 0 {
         s.commit(gate::approved(s).await?.into_iter().collect()).await?;
         apply::apply(s, &mut seq).await?;

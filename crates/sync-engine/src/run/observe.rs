@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use sync_core::{
     Change as RemoteChange, Complete, ConsentFact, ConsentState, ContainerId, Cursor, ErrorKind, Feed, Find, FindBy, Found,
     From, Hash, Next, Pull, Record, Remote, RemoteId, RemoteState, Resource, ResourceName, Value,
+    zoo::{self, Defect},
 };
 
 use super::{ask::ResourceAsk, halt::Halt, session::Session};
@@ -135,7 +136,8 @@ async fn read_feed(
     let stream = remote_stream(feed.name, container);
     let filter = feed_filter(s, feed, container);
     let stored = s.engine.store.cursor(&s.scope, &stream).await.map_err(|error| s.halt(error))?;
-    let mut cursor: Option<Cursor> = if s.is_audit() { None } else { usable(stored, &filter) };
+    let reads_all = s.is_audit() || zoo::is(Defect::ReadsEverythingAgain);
+    let mut cursor: Option<Cursor> = if reads_all { None } else { usable(stored, &filter) };
     let mut page_token = None;
     let mut is_full = cursor.is_none();
     let mut n_restarts = 0;
@@ -314,7 +316,7 @@ pub(crate) async fn consent_changes(
         }
         let Some(consent) = remote.fields.value(consent_field).and_then(Value::as_consent) else { continue };
         let base = link.as_ref().and_then(|link| link.base.as_ref());
-        let face = base.map(|base| base.remote.as_ref().unwrap_or(&base.local));
+        let face = base.map(|base| base.face());
         let before = face.and_then(|face| face.value(consent_field)).and_then(Value::as_consent).map(|before| before.state);
         let at: Timestamp = consent.at.or(remote.changed_at).unwrap_or_else(|| s.now());
         let is_refusal = consent.state <= ConsentState::Denied;
@@ -347,17 +349,21 @@ pub(crate) async fn consent_changes(
             }));
             n_facts += 1;
         }
-        if is_refusal && is_news {
+        if is_refusal && is_news && !zoo::is(Defect::ForgetsRefusals) {
             changes.push(Change::Suppress { channel, address, suppression: Suppression { at, state: consent.state } });
         }
         if let (Some(link), Some(base)) = (link, base)
             && before != Some(consent.state)
         {
             let mut link = link.clone();
-            let mut remote_face: Record = base.remote.as_ref().unwrap_or(&base.local).clone();
+            let mut remote_face: Record = base.face().clone();
             remote_face.set(consent_field, Value::Consent(consent.clone()));
             if let Some(base) = &mut link.base {
                 base.remote = Some(remote_face);
+                // A refusal ends what was agreed on: whoever signs up there again does so against what the host says.
+                if is_refusal {
+                    base.local.remove(consent_field);
+                }
             }
             changes.push(Change::PutLink(link));
         }
@@ -408,7 +414,8 @@ async fn confirm_gone(
             .map_err(|error| s.halt(error))?;
         let mut changes = Vec::new();
         for (mut link, found) in live.into_iter().zip(found) {
-            if !matches!(found, Found::Absent | Found::Gone) || s.is_dry() {
+            let is_gone = matches!(found, Found::Absent | Found::Gone) || zoo::is(Defect::BelievesAnEmptyPage);
+            if !is_gone || s.is_dry() {
                 continue;
             }
             link.state = LinkState::Gone;

@@ -10,6 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use sync_core::{
     AccountId, Context, EffectGrants, Error, ErrorKind, Facts, Hash, InstallationId, LocalId, Marker, Outcome, OutcomeKind,
     RemoteId, ResourceName, RunId, Scope, Stop, code,
+    zoo::{self, Defect},
 };
 
 use super::{ask::Ask, halt::Halt, report::Report};
@@ -310,7 +311,7 @@ impl<'a> Session<'a> {
             }
         }
         self.progress(ProgressEvent::Settled { resource, kind: outcome.kind, items: 1 });
-        if self.is_dry() {
+        if self.is_dry() && !zoo::is(Defect::DryRunRemembers) {
             return Vec::new();
         }
         let now = self.now();

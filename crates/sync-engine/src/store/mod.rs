@@ -19,8 +19,8 @@ use sync_core::{
 pub use channels::{ChannelRow, Moved, PushChannels};
 pub use memory::MemoryStore;
 pub use rows::{
-    Acquired, Answer, AnswerOption, Base, CallRow, Change, ConnectionRow, ConnectionStatus, Erased, Item, ItemCount, Lease,
-    LeaseInfo, Link, LinkCount, LinkHead, LinkState, Mark, OutcomeRow, PartRow, PartState, PlannedOp, PlannedPart,
+    Acquired, Answer, AnswerOption, Base, CallRow, Change, ConnectionRow, ConnectionStatus, Due, Erased, Item, ItemCount,
+    Lease, LeaseInfo, Link, LinkCount, LinkHead, LinkState, Mark, OutcomeRow, PartRow, PartState, PlannedOp, PlannedPart,
     PlannedRow, Pruned, Question, ReadyPart, Retention, RunRow, RunState, Seen, StandingGrant, StoredCursor, Suppression,
 };
 
@@ -262,14 +262,12 @@ pub trait Store: Grants + Counters + SignIns + PushChannels + fmt::Debug + Send 
     /// Standing items by local id, one answer per id, in order.
     async fn items_by_local(&self, scope: &Scope, resource: &ResourceName, ids: &[LocalId]) -> Result<Vec<Option<Item>>>;
 
-    /// Standing items that are due: their time has come, or a grant that they wait for is among `grants`; in order of
-    /// their local id, after an id.
+    /// Standing items that are due, in order of their local id, after an id.
     async fn items_due(
         &self,
         scope: &Scope,
         resource: &ResourceName,
-        now: Timestamp,
-        grants: &[&str],
+        due: &Due<'_>,
         after: Option<&LocalId>,
         limit: usize,
     ) -> Result<Vec<Item>>;

@@ -10,7 +10,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use oauth2::{RefreshToken, TokenResponse as _};
 use secrecy::{ExposeSecret as _, SecretString};
-use sync_core::{Credentials, Descriptor, Effect, Error, ErrorKind, Grant, Result, Scope, Swapped, Within};
+use sync_core::{
+    Credentials, Descriptor, Effect, Error, ErrorKind, Grant, Result, Scope, Swapped, Within,
+    zoo::{self, Defect},
+};
 use tracing::Instrument as _;
 
 use super::{
@@ -70,7 +73,7 @@ impl Inner {
             };
             let is_good_still = left(&grant.credentials, now).is_none_or(|left| !left.is_zero())
                 && !refused.is_some_and(|refused| has_secret(&grant, refused));
-            if claim(&grant).is_some_and(|until| until > now) {
+            if claim(&grant).is_some_and(|until| until > now) && !zoo::is(Defect::RefreshesWithoutClaim) {
                 if is_good_still {
                     return Ok(grant);
                 }
@@ -93,6 +96,9 @@ impl Inner {
             claimed.vars.insert(CLAIM.to_owned(), later(now, CLAIM_LIVES).to_string());
             match self.grants.swap(scope, Some(grant.generation), Some(claimed.clone())).await? {
                 Swapped::Stored => {}
+                Swapped::Lost(Some(won)) if zoo::is(Defect::LoserDropsTheGrant) => {
+                    self.grants.swap(scope, Some(won.generation), None).await?;
+                }
                 Swapped::Lost(_) => continue,
             }
             let refresh = refresh.clone();
@@ -178,6 +184,9 @@ impl Inner {
 
     /// Stores what a refresh brought, and doesn't give up at the first failure of the store.
     async fn store(&self, scope: &Scope, expected: u64, next: &Grant) -> Result<Swapped> {
+        if zoo::is(Defect::UsesBeforeStoring) {
+            return Ok(Swapped::Stored);
+        }
         let mut attempt = 1;
         loop {
             match self.grants.swap(scope, Some(expected), Some(next.clone())).await {

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use sync_core::{LocalId, OutcomeKind, QuestionId, ResourceName, Result, RunId, Scope};
-use sync_engine::{Item, ItemCount};
+use sync_engine::{Due, Item, ItemCount};
 
 use super::{
     SqlStore,
     lease::lock_scope,
-    sql::{from_int, from_json, in_order, list, timestamp, to_int},
+    sql::{from_int, from_json, in_order, list, run_id, timestamp, to_int},
 };
 use crate::db::{Row, query};
 use crate::error::{corrupt, database};
@@ -37,6 +37,25 @@ fn item(row: &Row) -> Result<Item> {
     })
 }
 
+/// Each side of the union has an index of its own, which holds all that it asks for; most items are neither due nor wait for
+/// anything that came.
+const DUE: &str = concat!(
+    select_items!(),
+    "and resource = $4 and local_id > $5 and local_id in (select local_id from item where org = $1 ",
+    "and integration = $2 and resource = $4 and due_ms <= $6 union select local_id from item where org = $1 ",
+    "and integration = $2 and resource = $4 and needs_grant in (select value from json_each($7)) ",
+    "union select local_id from item where $8 <> 0 and org = $1 and integration = $2 and resource = $4 ",
+    "and kind = 'blocked' union select local_id from item where org = $1 and integration = $2 and resource = $4 ",
+    "and natural_key in (select natural_key from seen n where n.run_id = ",
+    run_id!(),
+    " and n.resource = $4 and n.key_hash is not null)) and (run <> $3 or due_ms <= $6 ",
+    "or needs_grant in (select value from json_each($7))) order by local_id limit $9"
+);
+
+/// Statements of every run, each with the index that must answer it.
+#[cfg(test)]
+pub(super) const HOT: [(&str, &str); 3] = [(DUE, "item_due"), (DUE, "item_grant"), (DUE, "item_key")];
+
 impl SqlStore {
     pub(super) async fn local_items(
         &self,
@@ -62,26 +81,19 @@ impl SqlStore {
     pub(super) async fn due_items(
         &self,
         (scope, resource): (&Scope, &ResourceName),
-        now: Timestamp,
-        grants: &[&str],
+        due: &Due<'_>,
         after: Option<&LocalId>,
         limit: usize,
     ) -> Result<Vec<Item>> {
-        // Each side of the union has an index of its own; most items are neither due nor wait for a grant.
-        const DUE: &str = concat!(
-            select_items!(),
-            "and resource = $3 and local_id > $4 and local_id in (select local_id from item where org = $1 ",
-            "and integration = $2 and resource = $3 and due_ms <= $5 union select local_id from item where org = $1 ",
-            "and integration = $2 and resource = $3 and needs_grant in (select value from json_each($6))) ",
-            "order by local_id limit $7"
-        );
         let query = query(DUE)
             .bind(scope.organization.as_str())
             .bind(scope.integration.as_str())
+            .bind(due.run.as_str())
             .bind(resource.as_str())
             .bind(after.map_or("", LocalId::as_str))
-            .bind(now.as_millisecond())
-            .bind(list(grants))
+            .bind(due.now.as_millisecond())
+            .bind(list(due.grants))
+            .bind(i64::from(due.blocked))
             .bind(to_int(limit));
         query.fetch_all(self.readers()).await.map_err(database)?.iter().map(item).collect()
     }

@@ -7,9 +7,9 @@ use sync_core::{
     ResourceName, Result, Role, RunId, Scope,
 };
 use sync_engine::{
-    Acquired, Answer, CallRow, Change, ConnectionRow, Erased, Item, ItemCount, Lease, LeaseInfo, Link, LinkCount, LinkHead,
-    Mark, OutcomeRow, PlannedOp, PlannedRow, Pruned, Question, ReadyPart, Retention, RunRow, Seen, Store, StoredCursor,
-    Suppression,
+    Acquired, Answer, CallRow, Change, ConnectionRow, Due, Erased, Item, ItemCount, Lease, LeaseInfo, Link, LinkCount,
+    LinkHead, Mark, OutcomeRow, PlannedOp, PlannedRow, Pruned, Question, ReadyPart, Retention, RunRow, Seen, Store,
+    StoredCursor, Suppression,
 };
 
 use super::SqlStore;
@@ -264,12 +264,11 @@ impl Store for SqlStore {
         &self,
         scope: &Scope,
         resource: &ResourceName,
-        now: Timestamp,
-        grants: &[&str],
+        due: &Due<'_>,
         after: Option<&LocalId>,
         limit: usize,
     ) -> Result<Vec<Item>> {
-        self.due_items((scope, resource), now, grants, after, limit).await
+        self.due_items((scope, resource), due, after, limit).await
     }
 
     async fn items(&self, scope: &Scope, after: Option<(&ResourceName, &LocalId)>, limit: usize) -> Result<Vec<Item>> {

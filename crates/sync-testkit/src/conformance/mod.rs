@@ -6,7 +6,11 @@
 //! ```ignore
 //! // provider-xero/tests/conformance.rs, besides the harness:
 //! sync_testkit::conformance_suite!(Bench::new().await);
+//! // The same over a wire on which things go wrong:
+//! sync_testkit::conformance_suite!(Bench::new().await, Profile::Broken);
 //! ```
+//!
+//! Every case is failed by some connector that is broken on purpose: see [`zoo`].
 
 // A suite: what does not hold ends the test.
 #![allow(clippy::expect_used, clippy::unwrap_used, clippy::missing_panics_doc)]
@@ -15,11 +19,14 @@ mod bench;
 mod cases;
 mod harness;
 mod operation;
+mod profile;
+pub mod zoo;
 
 use std::future::Future;
 
 pub use cases::{CASES, Case, CaseFn};
 pub use harness::{Act, Harness, Webhook};
+pub use profile::Profile;
 
 /// How a case ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +48,18 @@ pub fn run(case: impl Future<Output = Verdict>) {
     }
 }
 
-/// Runs a case by its name. For [`conformance_suite!`](crate::conformance_suite).
+/// Runs a case by its name over a wire of this kind. For [`conformance_suite!`](crate::conformance_suite).
+///
+/// # Panics
+/// When the case fails, or there is none of this name.
+pub async fn run_case_under(profile: Profile, group: &str, name: &str, harness: &dyn Harness) -> Verdict {
+    if profile.spares(group) {
+        return Verdict::Spared("what a wire does is its own subject");
+    }
+    run_case(group, name, &zoo::Dressed { inner: harness, broken: None, profile }).await
+}
+
+/// Runs a case by its name.
 ///
 /// # Panics
 /// When the case fails, or there is none of this name.

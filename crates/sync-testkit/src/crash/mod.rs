@@ -30,7 +30,7 @@ pub use host::CrashRecords;
 pub use side_by_side::{Process, side_by_side};
 pub use sink::CrashSink;
 pub use store::CrashStore;
-pub use sweep::{Sweep, World, sweep, sweep_twice};
+pub use sweep::{Sweep, World, sweep, sweep_every, sweep_twice};
 pub use transport::CrashTransport;
 
 /// Where the process dies. Clones are the same.

@@ -9,9 +9,9 @@ use sync_core::{
     OrganizationId, QuestionId, Remote, RemoteId, ResourceName, Result, Role, RunId, Scope, Swapped,
 };
 use sync_engine::{
-    Acquired, Answer, CallRow, Change, ConnectionRow, Erased, Item, ItemCount, Lease, LeaseInfo, Link, LinkCount, LinkHead,
-    Mark, OutcomeRow, PlannedOp, PlannedRow, Pruned, Question, ReadyPart, Retention, RunRow, Seen, Store, StoredCursor,
-    Suppression,
+    Acquired, Answer, CallRow, Change, ConnectionRow, Due, Erased, Item, ItemCount, Lease, LeaseInfo, Link, LinkCount,
+    LinkHead, Mark, OutcomeRow, PlannedOp, PlannedRow, Pruned, Question, ReadyPart, Retention, RunRow, Seen, Store,
+    StoredCursor, Suppression,
 };
 
 use super::Crash;
@@ -308,12 +308,11 @@ impl Store for CrashStore {
         &self,
         scope: &Scope,
         resource: &ResourceName,
-        now: Timestamp,
-        grants: &[&str],
+        due: &Due<'_>,
         after: Option<&LocalId>,
         limit: usize,
     ) -> Result<Vec<Item>> {
-        self.inner.items_due(scope, resource, now, grants, after, limit).await
+        self.inner.items_due(scope, resource, due, after, limit).await
     }
 
     async fn items(&self, scope: &Scope, after: Option<(&ResourceName, &LocalId)>, limit: usize) -> Result<Vec<Item>> {

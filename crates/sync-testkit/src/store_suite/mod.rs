@@ -58,7 +58,7 @@ pub async fn store_suite<H: StoreHarness>(fresh: impl Fn() -> H, n_seeds: u64) {
         seen: records_are_seen_by_their_ids, what_is_gone_and_what_is_seen_replace_each_other,
             what_is_as_agreed_is_there_and_shows_nothing,
             gone_records_come_in_pages, a_record_is_seen_in_each_of_its_containers;
-        waiting: items_are_due_by_time_or_grant, failures_are_retried, an_answer_makes_its_items_due,
+        waiting: items_are_due_by_time_or_grant, items_are_due_by_what_came, failures_are_retried, an_answer_makes_its_items_due,
             a_question_keeps_its_answer, a_suppression_only_moves_on, facts_wait_until_they_are_taken;
         history: outcomes_come_in_order_and_leave_a_trail, runs_come_newest_first, a_cursor_moves_with_its_filter,
             what_is_old_is_pruned, a_forgotten_record_leaves_ids_alone, all_is_there_after_opening_again;

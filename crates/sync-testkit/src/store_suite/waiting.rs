@@ -1,7 +1,7 @@
 //! Items, questions, consent.
 
-use sync_core::{Channel, ConsentState, ErrorKind, LocalId, OutcomeKind, QuestionId};
-use sync_engine::{Change, Item, ItemCount, Question, Suppression};
+use sync_core::{Channel, ConsentState, ErrorKind, LocalId, OutcomeKind, QuestionId, RunId};
+use sync_engine::{Change, Due, Item, ItemCount, Question, Seen, Suppression};
 
 use super::{StoreHarness, commit, leased, make::*, refused};
 
@@ -22,7 +22,10 @@ pub(super) async fn items_are_due_by_time_or_grant(harness: &impl StoreHarness) 
     commit(&*store, &lease, all.iter().cloned().map(Change::PutItem).collect()).await;
     let due = async |now, grants: &[&str], after: Option<&str>, limit| {
         let after = after.map(LocalId::from);
-        let items = store.items_due(&SCOPE(), &CONTACTS, at(now), grants, after.as_ref(), limit).await.must("items");
+        let items = store
+            .items_due(&SCOPE(), &CONTACTS, &Due::at(&RUN, at(now)).granting(grants), after.as_ref(), limit)
+            .await
+            .must("items");
         items.into_iter().map(|item| item.local).collect::<Vec<_>>()
     };
     assert_eq!(due(9, &[], None, 9).await, ids::<LocalId>(&[]));
@@ -33,6 +36,38 @@ pub(super) async fn items_are_due_by_time_or_grant(harness: &impl StoreHarness) 
     assert_eq!(found, [Some(all[3].clone()), None, Some(all[0].clone())]);
     let page = store.items(&SCOPE(), Some((&CONTACTS, &"3".into())), 9).await.must("items");
     assert_eq!(page, [all[4].clone(), all[0].clone()]);
+}
+
+pub(super) async fn items_are_due_by_what_came(harness: &impl StoreHarness) {
+    let (store, lease) = leased(harness).await;
+    let stands = |local: &str, kind, key: &str| Item {
+        run: "run-0".into(),
+        due: (kind == OutcomeKind::Blocked).then(|| at(99)),
+        key: Some(key.to_owned()),
+        ..item(local, kind, "stands")
+    };
+    let all = [
+        stands("1", OutcomeKind::Skipped, "a@x"),
+        stands("2", OutcomeKind::Blocked, "b@x"),
+        stands("3", OutcomeKind::Skipped, "c@x"),
+        // What this run has just decided is not due by what it came by.
+        Item { run: RUN, ..stands("4", OutcomeKind::Skipped, "a@x") },
+        Item { run: RUN, ..stands("5", OutcomeKind::Blocked, "b@x") },
+    ];
+    commit(&*store, &lease, all.iter().cloned().map(Change::PutItem).collect()).await;
+    let due = async |due: Due<'_>, after: Option<&str>, limit| {
+        let after = after.map(LocalId::from);
+        let items = store.items_due(&SCOPE(), &CONTACTS, &due, after.as_ref(), limit).await.must("items");
+        items.into_iter().map(|item| item.local).collect::<Vec<_>>()
+    };
+    assert_eq!(due(Due::at(&RUN, at(9)), None, 9).await, ids::<LocalId>(&[]));
+    assert_eq!(due(Due::at(&RUN, at(9)).blocked(true), None, 9).await, ids::<LocalId>(&["2"]));
+    let shown = [seen("m1", "a@x"), seen("m2", "c@x"), Seen { key: None, ..seen("m3", "b@x") }];
+    store.append_seen(&lease, &RUN, shown.to_vec()).await.must("seen");
+    assert_eq!(due(Due::at(&RUN, at(9)), None, 9).await, ids::<LocalId>(&["1", "3"]));
+    assert_eq!(due(Due::at(&RUN, at(9)).blocked(true), Some("1"), 1).await, ids::<LocalId>(&["2"]));
+    let other: RunId = "run-2".into();
+    assert_eq!(due(Due::at(&other, at(9)), None, 9).await, ids::<LocalId>(&[]), "another run's feeds");
 }
 
 pub(super) async fn failures_are_retried(harness: &impl StoreHarness) {
@@ -59,7 +94,7 @@ pub(super) async fn failures_are_retried(harness: &impl StoreHarness) {
     );
     let some = ids::<LocalId>(&["1", "2"]);
     assert_eq!(store.retry_items(&SCOPE(), Some(&some), at(7)).await.must("retry"), 1);
-    let due = store.items_due(&SCOPE(), &CONTACTS, at(7), &[], None, 9).await.must("items");
+    let due = store.items_due(&SCOPE(), &CONTACTS, &Due::at(&RUN, at(7)), None, 9).await.must("items");
     assert_eq!(due, [Item { due: Some(at(7)), ..item("1", OutcomeKind::Failed, "refused") }]);
     assert_eq!(store.retry_items(&SCOPE(), None, at(8)).await.must("retry"), 3);
 }
@@ -78,10 +113,10 @@ pub(super) async fn an_answer_makes_its_items_due(harness: &impl StoreHarness) {
     commit(&*store, &lease, changes).await;
     refused(store.answer(&SCOPE(), &"q9".into(), answer("oldest", 5)).await, ErrorKind::NotFound);
     refused(store.answer(&SCOPE(), &"q1".into(), answer("whatever", 5)).await, ErrorKind::Invalid);
-    assert!(store.items_due(&SCOPE(), &CONTACTS, at(99), &[], None, 9).await.must("items").is_empty());
+    assert!(store.items_due(&SCOPE(), &CONTACTS, &Due::at(&RUN, at(99)), None, 9).await.must("items").is_empty());
     store.answer(&SCOPE(), &"q1".into(), answer("oldest", 5)).await.must("answer");
-    assert!(store.items_due(&SCOPE(), &CONTACTS, at(4), &[], None, 9).await.must("items").is_empty());
-    let due = store.items_due(&SCOPE(), &CONTACTS, at(5), &[], None, 9).await.must("items");
+    assert!(store.items_due(&SCOPE(), &CONTACTS, &Due::at(&RUN, at(4)), None, 9).await.must("items").is_empty());
+    let due = store.items_due(&SCOPE(), &CONTACTS, &Due::at(&RUN, at(5)), None, 9).await.must("items");
     assert_eq!(due.into_iter().map(|item| item.local).collect::<Vec<_>>(), ids::<LocalId>(&["1", "2"]));
 }
 

@@ -6,6 +6,7 @@ mod record;
 use sync_core::{
     CallKey, CallSet, Effect, Error, ErrorKind, LocalId, PartRef, Push, Receipt, Refs, Remote, RemoteId, RunId, Safety,
     Verb, Version,
+    zoo::{self, Defect},
 };
 
 pub(crate) use self::assemble::main_links;
@@ -84,6 +85,9 @@ pub(crate) async fn send(s: &Session<'_>, resource_idx: usize, run: &RunId, part
             changes.push(Change::OpenLink(open_link(s, part, &key)));
         }
     }
+    if zoo::is(Defect::WritesNoIntent) {
+        changes.clear();
+    }
     if let Err(error) = s.engine.store.commit(&s.lease(), changes).await {
         if error.kind() == ErrorKind::Taken {
             // A link is there that the plan didn't know: nothing was sent, and the records are planned again.
@@ -95,7 +99,15 @@ pub(crate) async fn send(s: &Session<'_>, resource_idx: usize, run: &RunId, part
 }
 
 /// Sends an open call again, whole and under its own key.
-pub(crate) async fn resend(s: &Session<'_>, resource_idx: usize, row: CallRow, parts: Vec<ReadyPart>) -> Result<Sent, Halt> {
+pub(crate) async fn resend(
+    s: &Session<'_>,
+    resource_idx: usize,
+    row: CallRow,
+    mut parts: Vec<ReadyPart>,
+) -> Result<Sent, Halt> {
+    if zoo::is(Defect::RegroupsAnOpenCall) {
+        parts.reverse();
+    }
     let Some(ask) = s.ask.resources.get(resource_idx) else { return Ok(Sent::default()) };
     if parts.first().is_some_and(here::is_here) {
         return here::write(s, ask, row, parts).await;
@@ -167,7 +179,9 @@ async fn transmit(s: &Session<'_>, batch: Batch<'_>, row: CallRow, mut sent: Sen
                 Receipt::Uncertain(Error::new(ErrorKind::BadAnswer, "the provider's answer did not tell about every item"))
             })
             .collect(),
-        Err(error) if error.effect() == Effect::Unknown => return unanswered(s, &batch, &row, error).await,
+        Err(error) if error.effect() == Effect::Unknown && !zoo::is(Defect::TakesSilenceForNo) => {
+            return unanswered(s, &batch, &row, error).await;
+        }
         Err(error) => return refused(s, batch, &row, error, sent).await,
     };
     // An item stands or falls with the last part of its operation, or with one that was not done.

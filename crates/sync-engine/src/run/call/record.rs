@@ -5,6 +5,7 @@ use std::time::Duration;
 use sync_core::{
     Error, Operation, Outcome, OutcomeKind, Reason, Receipt, Remote, RemoteId, RemoteState, Safety, Value, Verb, Version,
     code,
+    zoo::{self, Defect},
 };
 
 use super::super::{
@@ -53,6 +54,12 @@ pub(super) fn record(
             });
         }
     };
+    let receipt = match receipt {
+        Receipt::Taken(Some(id)) if zoo::is(Defect::AdoptsOnTaken) => {
+            Receipt::Done { id, version: None, after: None, facts: None }
+        }
+        receipt => receipt,
+    };
     match receipt {
         Receipt::Done { id, version, after, facts } => {
             if let Some(facts) = facts {
@@ -88,7 +95,9 @@ pub(super) fn record(
             changes.extend(hold(part, batch.run));
             let mut outcome = Outcome::failed(&error);
             outcome.until = s.next_try(&error, standing.map_or(0, |item| item.attempts));
-            changes.extend(settled(outcome, None, None));
+            if !zoo::is(Defect::ForgetsWhatFailed) {
+                changes.extend(settled(outcome, None, None));
+            }
         }
         Receipt::Skipped(skip) => {
             undo_open(changes);
@@ -124,7 +133,7 @@ fn told(operation: &Operation) -> Outcome {
         Outcome::done(operation.verb)
     };
     match operation.reason {
-        Reason::Settled => {
+        Reason::Settled if !zoo::is(Defect::SettlesInSilence) => {
             let fields: Vec<&str> = operation.changed.iter().map(|field| field.as_str()).collect();
             let message = format!("changed on both sides; {} was taken from here", fields.join(", "));
             Outcome::new(done.kind, code::CONFLICT_SETTLED, message)
@@ -228,7 +237,7 @@ fn agreed_there(
     native: Option<serde_json::Value>,
 ) -> Base {
     let mut local = before.map(|base| base.local.clone()).unwrap_or_default();
-    let mut remote = before.map(|base| base.remote.as_ref().unwrap_or(&base.local).clone()).unwrap_or_default();
+    let mut remote = before.map(|base| base.face().clone()).unwrap_or_default();
     for field in &operation.changed {
         let sent = operation.fields.value(field.as_str());
         let shown = after.and_then(|after| after.fields.value(field.as_str())).or(sent);

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use sync_core::{FieldName, OnRemoteDelete, Outcome, Record, Remote, Skip, code};
+use sync_core::{
+    FieldName, OnRemoteDelete, Outcome, OutcomeKind, Owner, Record, Remote, Skip, code,
+    zoo::{self, Defect},
+};
 
 use super::super::{
     base::{Agreed, next_base},
@@ -99,6 +102,12 @@ impl Planner<'_, '_> {
             }
         }
         match decision {
+            Decision::Nothing if may_be_left_there(&candidate) => {
+                let message = "it was deleted here while the call that makes it there had no answer, and may be there";
+                let remedy = "Look for it there, and take it away if it is there.";
+                let skip = Skip::new(code::LEFT_THERE, message).remedy(Owner::EndUserData, remedy);
+                self.item(&candidate, Outcome::from(&skip), None);
+            }
             Decision::Nothing => {
                 s.report().add_unchanged(1);
                 self.drop_item(&candidate);
@@ -185,7 +194,7 @@ impl Planner<'_, '_> {
         {
             let mut link = link.clone();
             let before = link.base.take();
-            let face = before.as_ref().map(|base| base.remote.as_ref().unwrap_or(&base.local).clone());
+            let face = before.as_ref().map(|base| base.face().clone());
             // Nothing was written: what is there is as it was, or as it is seen now.
             let shown = match &candidate.remote {
                 RemoteSide::Seen(remote) => Some(remote.fields.clone()),
@@ -276,7 +285,8 @@ impl Planner<'_, '_> {
         let changes = self.s.settle_item(Settled {
             remote: candidate.link.as_ref().and_then(|link| link.remote.as_ref()),
             hash: candidate.hash,
-            key: candidate.key.clone().filter(|_| outcome.code == code::SHARED_KEY),
+            // A question about something else than its key holds no key.
+            key: candidate.key.clone().filter(|_| outcome.kind != OutcomeKind::Question || outcome.code == code::SHARED_KEY),
             standing: candidate.item.as_ref(),
             needs_grant,
             keep_standing: !self.ask.is_whole,
@@ -296,7 +306,7 @@ impl Planner<'_, '_> {
     }
 
     pub(super) fn push(&mut self, changes: Vec<Change>) {
-        if !self.s.is_dry() {
+        if !self.s.is_dry() || zoo::is(Defect::DryRunRemembers) {
             self.changes.extend(changes);
         }
     }
@@ -311,6 +321,15 @@ impl Planner<'_, '_> {
         let changes = std::mem::take(&mut self.changes);
         self.s.commit(changes).await
     }
+}
+
+/// True for a record that is deleted here, whose making there was never answered: whether anything there is ours, nobody
+/// can tell any more.
+fn may_be_left_there(candidate: &Candidate) -> bool {
+    let is_linked = candidate.link.as_ref().is_some_and(|link| link.remote.is_some());
+    let is_unanswered =
+        candidate.item.as_ref().is_some_and(|item| matches!(item.outcome.code.as_ref(), code::UNSETTLED | code::LEFT_THERE));
+    candidate.side == LocalSide::Deleted && !is_linked && is_unanswered
 }
 
 pub(super) enum Chosen {

@@ -153,12 +153,14 @@ impl Planner<'_, '_> {
             // What is taken away there needs its version of today, once it turned out to have moved.
             let counts = matches!(candidate.side, LocalSide::Live(_)) || self.ask.is_two_way() || why == Why::Again;
             let unread = candidate.remote == RemoteSide::Unread && counts;
-            // What stands may have changed there when nobody looked, and without a base nothing tells what it was.
+            // What stands may have changed there when nobody looked, and without a base nothing tells what it was. Where
+            // it lies and no longer belongs, no feed is read.
             let is_unsure = self.ask.is_two_way()
                 && candidate.link.as_ref().is_some_and(|link| {
+                    let is_elsewhere = candidate.target.container.is_some() && link.container != candidate.target.container;
                     link.remote.is_some()
                         && link.state == LinkState::Live
-                        && (candidate.item.is_some() || link.base.is_none())
+                        && (candidate.item.is_some() || link.base.is_none() || is_elsewhere)
                 });
             unread
                 && (why == Why::Asked

@@ -62,6 +62,8 @@ pub(crate) struct Planner<'s, 'a> {
     pub(crate) is_again: bool,
     /// True when the feed was read from its start in this run: what it did not show is not there.
     pub(crate) saw_all: bool,
+    /// True when records that others wait for may have come to be there since these were looked at.
+    pub(crate) frees_blocked: bool,
     /// Operations without a call among those planned again.
     pub(crate) again_links: u64,
     /// Records whose counterpart this run has proven to be gone. Memory by their number; a breaker comes before many.
@@ -120,6 +122,7 @@ impl<'s, 'a> Planner<'s, 'a> {
             may_repeat: false,
             is_again: false,
             saw_all: false,
+            frees_blocked: false,
             again_links: 0,
             gone: HashSet::new(),
             put_back: HashSet::new(),

@@ -1,7 +1,10 @@
 //! A decision becomes an operation of the plan: the provider says what it is made of, what it waits for is looked at, and it
 //! is counted.
 
-use sync_core::{LocalVerb, Operation, Outcome, OutcomeKind, Owner, Prepare, Prepared, Reason, Skip, Verb, code};
+use sync_core::{
+    LocalVerb, Operation, Outcome, OutcomeKind, Owner, Prepare, Prepared, Reason, Skip, Verb, code,
+    zoo::{self, Defect},
+};
 
 use super::super::{halt::Halt, here::planned_parts, questions, slices};
 use super::{Candidate, Planner, amend::Ready, fingerprint};
@@ -126,7 +129,7 @@ impl Planner<'_, '_> {
     /// What the provider says no to before anything was sent.
     pub(super) fn refused(&mut self, candidate: &Candidate, error: sync_core::Error) -> Result<(), Halt> {
         let s = self.s;
-        if error.kind().is_systemic() {
+        if error.kind().is_systemic() || zoo::is(Defect::OneBadItemEndsAll) {
             return Err(s.halt(error));
         }
         let attempts = candidate.item.as_ref().map_or(0, |item| item.attempts);

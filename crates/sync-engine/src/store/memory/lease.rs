@@ -1,6 +1,9 @@
 //! Leases in memory, by the store's own clock.
 
-use sync_core::{Result, Scope};
+use sync_core::{
+    Result, Scope,
+    zoo::{self, Defect},
+};
 
 use super::{
     super::{Acquired, Lease},
@@ -13,7 +16,7 @@ impl MemoryStore {
         let now_ms = self.now_ms();
         let mut state = self.state();
         let stored = &mut state.scopes.entry(scope.clone()).or_default().lease;
-        if let Some(row) = stored.as_ref().filter(|row| row.expires_ms > now_ms) {
+        if let Some(row) = stored.as_ref().filter(|row| row.expires_ms > now_ms && !zoo::is(Defect::TakesHeldLeases)) {
             return Ok(Acquired::Held(row.info(scope, now_ms)?));
         }
         let epoch = stored.as_ref().map_or(0, |row| row.epoch) + 1;

@@ -1,6 +1,9 @@
 //! What a feed showed in a run, in memory.
 
-use std::{collections::HashMap, ops::Bound};
+use std::{
+    collections::{HashMap, HashSet},
+    ops::Bound,
+};
 
 use sync_core::{ContainerId, Remote, RemoteId, ResourceName};
 
@@ -45,6 +48,12 @@ impl Plan {
             }
         }
         keys.iter().map(|key| found.get(key.as_str()).cloned().unwrap_or_default()).collect()
+    }
+
+    /// The natural keys of what feeds showed.
+    pub(super) fn seen_keys(&self, resource: &ResourceName) -> HashSet<&str> {
+        let of_it = self.seen.values().filter_map(Shown::record).filter(|seen| seen.remote.resource == *resource);
+        of_it.filter_map(|seen| seen.key.as_deref()).collect()
     }
 
     pub(super) fn seen_by_remote(

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use sync_core::{Error, ErrorKind, LocalId, OutcomeKind, QuestionId, ResourceName, Result, RunId};
 
 use super::{
-    super::{Answer, Item, ItemCount, Question},
+    super::{Answer, Due, Item, ItemCount, Question},
     state::Data,
 };
 
@@ -18,16 +18,19 @@ impl Data {
     pub(super) fn items_due(
         &self,
         resource: &ResourceName,
-        now: Timestamp,
-        grants: &[&str],
+        due: &Due<'_>,
         after: Option<&LocalId>,
         limit: usize,
     ) -> Vec<Item> {
+        let shown = self.plans.get(due.run).map(|plan| plan.seen_keys(resource)).unwrap_or_default();
         let is_due = |item: &&Item| {
+            let is_older = item.run != *due.run;
             item.resource == *resource
                 && after.is_none_or(|after| item.local > *after)
-                && (item.due.is_some_and(|due| due.as_millisecond() <= now.as_millisecond())
-                    || item.needs_grant.as_ref().is_some_and(|grant| grants.contains(&grant.as_str())))
+                && (item.due.is_some_and(|at| at.as_millisecond() <= due.now.as_millisecond())
+                    || item.needs_grant.as_ref().is_some_and(|grant| due.grants.contains(&grant.as_str()))
+                    || (is_older && due.blocked && item.outcome.kind == OutcomeKind::Blocked)
+                    || (is_older && item.key.as_ref().is_some_and(|key| shown.contains(key.as_str()))))
         };
         self.items.values().filter(is_due).take(limit).cloned().collect()
     }

@@ -1,5 +1,7 @@
 //! Cursors, standing items, outcomes, questions, runs.
 
+use std::fmt;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sync_core::{
@@ -19,7 +21,7 @@ pub struct StoredCursor {
 }
 
 /// An item that is not in order: it was left out, waits, or failed. Gone once it is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Item {
     /// The kind of record.
     pub resource: ResourceName,
@@ -44,6 +46,8 @@ pub struct Item {
     /// The question whose answer makes it due.
     pub question: Option<QuestionId>,
 }
+
+debug_hiding!(Item shows { resource, local, outcome, hash, run, since, attempts, due, needs_grant, question } hides { key });
 
 /// How many items stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +76,7 @@ pub struct OutcomeRow {
 }
 
 /// A question to a person: asked once, remembered.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Question {
     /// The same for the same question: a hash of what it is about.
@@ -94,6 +98,20 @@ pub struct Question {
     /// The answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<Answer>,
+}
+
+/// Prints neither the question's words nor what is known on both sides: they hold record content.
+impl fmt::Debug for Question {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Question")
+            .field("id", &self.id)
+            .field("resource", &self.resource)
+            .field("locals", &self.locals)
+            .field("code", &self.code)
+            .field("asked_at", &self.asked_at)
+            .field("answer", &self.answer)
+            .finish_non_exhaustive()
+    }
 }
 
 /// One possible answer.
@@ -123,6 +141,39 @@ pub struct Suppression {
     pub at: Timestamp,
     /// Why: the consent state that put it there.
     pub state: sync_core::ConsentState,
+}
+
+/// What makes a standing item due: its time, or something that came.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Due<'a> {
+    /// The run that asks: what its feeds showed makes items of the same natural key due. What it put there is not due.
+    pub run: &'a RunId,
+    /// Items whose time has come by then.
+    pub now: Timestamp,
+    /// Side effects that items may wait for and that are granted.
+    pub grants: &'a [&'a str],
+    /// True where the records that blocked items wait for may be there by now.
+    pub blocked: bool,
+}
+
+impl<'a> Due<'a> {
+    /// By time alone, and by what the run's feeds showed.
+    pub fn at(run: &'a RunId, now: Timestamp) -> Self {
+        Self { run, now, grants: &[], blocked: false }
+    }
+
+    /// Those too that wait for these side effects.
+    #[must_use]
+    pub fn granting(self, grants: &'a [&'a str]) -> Self {
+        Self { grants, ..self }
+    }
+
+    /// Those too that wait for other records.
+    #[must_use]
+    pub fn blocked(self, blocked: bool) -> Self {
+        Self { blocked, ..self }
+    }
 }
 
 /// One execution of one request.

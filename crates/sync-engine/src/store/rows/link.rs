@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 use sync_core::{
     AccountId, CallKey, ContainerId, Hash, LocalId, Record, Remote, RemoteId, RemoteState, ResourceName, Role, Version,
+    zoo::{self, Defect},
 };
 
 /// Local id ↔ remote id, with what both sides last agreed on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Link {
     /// The account.
     pub account: AccountId,
@@ -32,6 +33,8 @@ pub struct Link {
     pub call: Option<CallKey>,
 }
 
+debug_hiding!(Link shows { account, resource, local, role, container, remote, state, hash, base, call } hides { key });
+
 /// Where a link stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -49,7 +52,7 @@ pub enum LinkState {
 }
 
 /// What both sides last agreed on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct Base {
     /// The fields as the local side had them.
     pub local: Record,
@@ -67,6 +70,15 @@ pub struct Base {
     /// The digest of the mapping that it was written with ([`sync_core::Rules::mapping`]).
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub mapping: String,
+}
+
+debug_hiding!(Base shows { local, remote, version, state, mapping } hides { native });
+
+impl Base {
+    /// The fields as the remote side had them.
+    pub fn face(&self) -> &Record {
+        self.remote.as_ref().filter(|_| !zoo::is(Defect::ComparesOneFace)).unwrap_or(&self.local)
+    }
 }
 
 /// The part of a link that a full scan compares.
@@ -107,10 +119,12 @@ pub enum Mark {
 }
 
 /// One remote record that a feed showed in this run.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Seen {
     /// The value of the natural key that matching goes by first.
     pub key: Option<String>,
     /// The record.
     pub remote: Remote,
 }
+
+debug_hiding!(Seen shows { remote } hides { key });

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sync_core::{AccountId, CallKey, Hash, Operation, Part, ResourceName, RunId, Safety, Serial};
 
 /// One operation of a plan.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct PlannedOp {
     /// Its place in the plan; from 1.
     pub seq: u64,
@@ -20,6 +20,8 @@ pub struct PlannedOp {
     /// What it is made of.
     pub parts: Vec<PlannedPart>,
 }
+
+debug_hiding!(PlannedOp shows { seq, operation, digest, hash, parts } hides { key });
 
 /// One part of an operation of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -96,7 +98,7 @@ pub struct PartRow {
 }
 
 /// A part with its operation.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct ReadyPart {
     /// The operation's place in the plan.
     pub seq: u64,
@@ -115,6 +117,8 @@ pub struct ReadyPart {
     /// The hash of the local record as it will be agreed on.
     pub hash: Option<Hash>,
 }
+
+debug_hiding!(ReadyPart shows { seq, part_idx, n_open, n_parts, part, operation, hash } hides { key });
 
 /// A wire call whose answer is not recorded yet.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

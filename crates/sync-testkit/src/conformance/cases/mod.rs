@@ -208,19 +208,22 @@ macro_rules! table {
 
 crate::__for_each_case! { table [] }
 
-/// Makes one test of each case. Takes an expression that makes a fresh [`Harness`](crate::conformance::Harness); it may
-/// `.await`.
+/// Makes one test of each case. Takes an expression that makes a fresh [`Harness`](crate::conformance::Harness), which may
+/// `.await`; and a [`Profile`](crate::conformance::Profile) of the wire, calm unless it says otherwise.
 #[macro_export]
 macro_rules! conformance_suite {
     ($harness:expr) => {
-        $crate::__for_each_case! { $crate::__conformance_tests [$harness] }
+        $crate::conformance_suite! { $harness, $crate::conformance::Profile::Calm }
+    };
+    ($harness:expr, $profile:expr) => {
+        $crate::__for_each_case! { $crate::__conformance_tests [$harness, $profile] }
     };
 }
 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __conformance_tests {
-    ([$harness:expr] $($group:ident { $($name:ident,)* })*) => {
+    ([$harness:expr, $profile:expr] $($group:ident { $($name:ident,)* })*) => {
         $(
             mod $group {
                 use super::*;
@@ -230,7 +233,8 @@ macro_rules! __conformance_tests {
                     fn $name() {
                         $crate::conformance::run(async {
                             let harness = $harness;
-                            $crate::conformance::run_case(stringify!($group), stringify!($name), &harness).await
+                            let (group, name) = (stringify!($group), stringify!($name));
+                            $crate::conformance::run_case_under($profile, group, name, &harness).await
                         });
                     }
                 )*
