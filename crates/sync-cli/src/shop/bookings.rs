@@ -183,6 +183,12 @@ impl Writer<'_> {
         self.document.today.saturating_sub((left + 1).days())
     }
 
+    /// When what was booked on a day is settled at the latest: the quarter was closed with nothing open.
+    fn settled_by(&self, day: Date) -> Date {
+        let closed = self.document.books.locked_to;
+        if day <= closed { closed } else { self.document.today.saturating_sub(1.days()) }
+    }
+
     fn booking(&mut self, n: usize, fate: Fate) {
         let day = self.day(n);
         let is_dollar = n % 12 == 5 && fate != Fate::Till;
@@ -212,20 +218,24 @@ impl Writer<'_> {
             total: Some(total),
             ..Invoice::default()
         };
+        let is_late = day > self.document.books.locked_to;
         let method = self.method(is_dollar);
         let pay = Pay { on: &id, customer: customer.as_ref(), currency, method };
-        let is_over = trip < self.document.today;
+        // The rest is paid on the day of the trip.
+        let settled_by = self.settled_by(day);
+        let rest_on = if is_late { trip } else { trip.min(settled_by) };
+        let is_over = rest_on <= settled_by;
         match fate {
             Fate::Till => self.pay(&pay, day, total, false),
             Fate::NoShow => self.pay(&pay, day, deposit, true),
             Fate::Refunded => self.pay(&pay, day, total, false),
             // Some pay at once, some by and by, and a few owe it.
             Fate::Plain if self.rng.percent(45) => self.pay(&pay, day, total, false),
-            Fate::Plain if self.rng.percent(8) => {}
+            Fate::Plain if is_late && self.rng.percent(15) => {}
             Fate::Plain | Fate::Gear => {
                 self.pay(&pay, day, deposit, true);
                 if is_over && total > deposit {
-                    self.pay(&pay, trip, total - deposit, false);
+                    self.pay(&pay, rest_on, total - deposit, false);
                 }
             }
         }
@@ -245,7 +255,7 @@ impl Writer<'_> {
         let credit = Invoice {
             number: Some(format!("K-{}", 10_001 + n)),
             kind: Some(InvoiceKind::Credit),
-            date: Some(day.min(self.document.today.saturating_sub(1.days()))),
+            date: Some(day.min(self.settled_by(invoice.date.unwrap_or(day)))),
             due_date: None,
             reference: invoice.number.clone(),
             credits: Some(Ref::Local { collection: Collection::INVOICES, id: id.clone() }),
@@ -330,7 +340,7 @@ impl Pay<'_> {
 }
 
 /// A line of something that was sold; prices are with tax.
-pub(crate) fn line(key: &str, description: &str, quantity: Decimal, price: Decimal, line_type: &str) -> InvoiceLine {
+pub fn line(key: &str, description: &str, quantity: Decimal, price: Decimal, line_type: &str) -> InvoiceLine {
     InvoiceLine {
         key: Some(key.to_owned()),
         description: Some(description.to_owned()),

@@ -25,7 +25,7 @@ const INTO: [&str; 3] = ["090", "091", "092"];
 pub const SOLD: [(&str, &str, &str); 3] = [("trip", "Dives", "200"), ("course", "Course", "210"), ("gear", "Gear", "220")];
 
 /// Where the bookkeeper puts lines that do not belong to sales.
-const RECODED_TO: &str = "260";
+pub const RECODED_TO: &str = "260";
 
 impl Shop {
     /// The company as the sandbox takes it: prices with tax, euros and dollars, years of paid invoices, bills, a locked

@@ -16,8 +16,8 @@ use std::collections::BTreeSet;
 use jiff::civil::Date;
 use sync_core::{Error, ErrorKind, LocalId, OrganizationId, Record, Result, model::Contact, model::Model as _};
 
-pub use bookings::Bookings;
-pub use books::{BOOKKEEPER, BY_HAND, SOLD};
+pub use bookings::{Bookings, line};
+pub use books::{BOOKKEEPER, BY_HAND, RECODED_TO, SOLD};
 pub use rules::ShopRecords;
 pub use table::COLUMNS;
 pub use trips::Outing;
