@@ -127,3 +127,24 @@ fn a_credit_is_set_against_its_invoice() {
     assert_eq!((&invoice["AmountCredited"], &invoice["AmountDue"]), (&json!(30.0), &json!(150.0)));
     books.settle();
 }
+
+#[test]
+fn what_is_paid_called_off_and_paid_back_before_the_first_sync_goes_in_two_runs() {
+    let books = Books::new(json!({}));
+    books.customer("1", "Ada", "Lovelace");
+    books.put("i1", books.invoice("1", "D-1042", 180));
+    books.pay("p1", "i1", 180);
+    let credits = Some(sync_core::Ref::Local { collection: Collection::INVOICES, id: "i1".into() });
+    books.put("k1", Invoice { kind: Some(InvoiceKind::Credit), credits, ..books.invoice("1", "K-1", 180) });
+    books.pay("p2", "k1", 180);
+    books.shop.edit(ORG, &Collection::PAYMENTS, "p2", |record| {
+        record.set("kind", Value::text("refund"));
+    });
+    let result = books.agree();
+    // Set against the invoice before it is paid, the credit would leave the payment nothing to pay.
+    assert_eq!((result.success, result.synced), (true, 3), "{result:?}");
+    let result = books.agree();
+    assert_eq!((result.success, result.synced), (true, 2), "{result:?}");
+    assert_eq!((&books.document("D-1042")["Status"], &books.document("K-1")["Status"]), (&json!("PAID"), &json!("PAID")));
+    books.settle();
+}

@@ -146,3 +146,47 @@ fn what_settled_the_invoice_already_is_linked_and_left_as_it_is() {
     assert!(books.questions().is_empty());
     assert_eq!((books.payments().len(), books.payments()[0]["Reference"].as_str()), (1, Some("")));
 }
+
+/// A company where the bookkeeper has entered Ada, her invoice D-1042 of 180 and a payment of so much, all by hand.
+fn entered_by_hand(paid: i64) -> Books {
+    let day = Books::new(json!({})).day(0).to_string();
+    let company = sync_sandbox::XeroTenantSeed::new(sync_tests::books::COMPANY)
+        .with_contact(json!({"Name": "Ada Lovelace", "EmailAddress": "ada.1@example.com"}))
+        .with_invoice(json!({"Type": "ACCREC", "InvoiceNumber": "D-1042", "Contact": {"Name": "Ada Lovelace"}, "Date": day,
+            "DueDate": day, "LineAmountTypes": "Inclusive", "CurrencyCode": "EUR", "Status": "AUTHORISED",
+            "LineItems": [{"Description": "Two dives", "Quantity": 1, "UnitAmount": 180, "AccountCode": "200"}]}))
+        .with_act(json!({"do": "record-payment", "invoice": "D-1042", "amount": paid, "date": day}));
+    let books = Books::of(company, json!({}), 3);
+    books.customer("1", "Ada", "Lovelace");
+    books.put("i1", books.invoice("1", "D-1042", 180));
+    books
+}
+
+#[test]
+fn a_first_sync_finds_customer_invoice_and_payment_that_were_entered_by_hand() {
+    let books = entered_by_hand(180);
+    books.pay("p1", "i1", 180);
+    let result = books.agree();
+    assert!(result.success && books.questions().is_empty(), "{result:?} {:?}", books.questions());
+    assert_eq!((books.all("contacts").len(), books.all("documents").len(), books.payments().len()), (1, 1, 1));
+    assert_eq!(books.payments()[0]["Reference"], "", "it stays as she entered it");
+    books.settle();
+}
+
+#[test]
+fn a_first_sync_asks_about_a_deposit_that_was_entered_by_hand_and_books_the_rest() {
+    let books = entered_by_hand(40);
+    books.pay("deposit", "i1", 40);
+    books.pay("rest", "i1", 140);
+    books.agree();
+    assert_eq!((books.payments().len(), books.questions().len()), (2, 1), "{:?}", books.questions());
+    let by_hand = books.payments().into_iter().find(|one| one["Amount"] == 40.0).unwrap();
+    books.answer(&format!("link:{}", by_hand["PaymentID"].as_str().unwrap()));
+    let result = books.sync_through();
+    assert!(result.success, "{result:?}");
+    // Hers went to another account than a card's; it is hers, and stays.
+    assert_eq!((books.payments().len(), books.all("payments").len()), (2, 2));
+    assert!(books.payments().contains(&by_hand));
+    assert_eq!(books.document("D-1042")["Status"], "PAID");
+    books.settle();
+}

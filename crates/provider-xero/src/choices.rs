@@ -41,7 +41,7 @@ pub(crate) async fn choices(handler: &Handler, cx: &Context<'_>, request: Choice
             categories.into_iter().flat_map(of).collect()
         }
         "branding-themes" => branding_themes(handler, cx).await?,
-        "contacts" => contacts(handler, cx).await?,
+        "contacts" => contacts(handler, cx, request.query).await?,
         other => {
             return Err(Error::new(ErrorKind::NotFound, format!("Xero has no choices called {other}")).with_remedy(
                 "Ask for tenants, accounts, payment-accounts, tax-rates, tracking-categories, tracking-options, \
@@ -122,9 +122,14 @@ pub(crate) async fn branding_themes(handler: &Handler, cx: &Context<'_>) -> Resu
     Ok(themes.into_iter().enumerate().map(of).collect())
 }
 
-async fn contacts(handler: &Handler, cx: &Context<'_>) -> Result<Vec<Choice>> {
-    let listing = Listing { page: 1, size: MAX_CONTACTS, since: None };
-    let read: Contacts = parse(&cx.send(client::contacts(handler.tenant()?, &listing)?).await?, "contacts.list")?;
+/// Contacts, looked for in Xero where somebody says what they are called: a listing shows the first of thousands.
+async fn contacts(handler: &Handler, cx: &Context<'_>, called: Option<&str>) -> Result<Vec<Choice>> {
+    let tenant = handler.tenant()?;
+    let call = match called.map(str::trim).filter(|called| !called.is_empty()) {
+        Some(called) => client::contacts_called(tenant, called, MAX_CONTACTS)?,
+        None => client::contacts(tenant, &Listing { page: 1, size: MAX_CONTACTS, since: None })?,
+    };
+    let read: Contacts = parse(&cx.send(call).await?, "contacts.list")?;
     let fits = |contact: &&crate::model::Contact| is_in_use(&contact.contact_status) && !contact.contact_id.is_empty();
     Ok(read.contacts.iter().filter(fits).map(|contact| choice(contact.contact_id.clone(), contact.name.clone())).collect())
 }

@@ -82,6 +82,12 @@ pub(crate) fn contacts(tenant: &AccountId, listing: &Listing<'_>) -> Result<Call
     Ok(page(read("contacts.list", tenant, &["Contacts"])?, listing)?.param("includeArchived", "true"))
 }
 
+/// Contacts that have a text in their name, address or number.
+pub(crate) fn contacts_called(tenant: &AccountId, text: &str, most: u32) -> Result<Call> {
+    let call = read("contacts.search", tenant, &["Contacts"])?.param("searchTerm", text);
+    Ok(call.param("page", 1).param("pageSize", most))
+}
+
 /// Contacts by Xero's ids. With a page, since only then all their members are told.
 pub(crate) fn contacts_by_id(tenant: &AccountId, ids: &[&str]) -> Result<Call> {
     let call = read("contacts.find", tenant, &["Contacts"])?.param("IDs", ids.join(","));

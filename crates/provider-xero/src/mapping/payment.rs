@@ -62,9 +62,12 @@ pub(crate) fn document_of(key: &NaturalKey) -> Option<RemoteId> {
 /// The payment as a record. `on` names the document where the payment itself doesn't; `None` for payments to suppliers.
 pub(crate) fn remote(settings: &XeroSettings, payment: &Payment, on: Option<(&RemoteId, bool)>) -> Option<Remote> {
     let id = real_id(&payment.id)?;
-    let own = match (real_id(&payment.invoice.id), real_id(&payment.credit_note.id)) {
-        (Some(id), _) => Some((document_id(false, id), false)),
-        (None, Some(id)) => Some((document_id(true, id), true)),
+    // A refund's credit note stands under `Invoice`: the example of GET Payments in Xero's OpenAPI document
+    // (<https://github.com/XeroAPI/Xero-OpenAPI>, read 2026-11-22).
+    let is_refund = payment.payment_type == REFUNDED;
+    let own = match (real_id(&payment.credit_note.id), real_id(&payment.invoice.id)) {
+        (Some(id), _) => Some((document_id(true, id), true)),
+        (None, Some(id)) => Some((document_id(is_refund, id), is_refund)),
         (None, None) => None,
     };
     let (document, is_credit) = own.or_else(|| on.map(|(id, is_credit)| (id.clone(), is_credit)))?;
@@ -78,7 +81,7 @@ pub(crate) fn remote(settings: &XeroSettings, payment: &Payment, on: Option<(&Re
     if !is_ours {
         return None;
     }
-    let paid = if is_credit { &payment.credit_note } else { &payment.invoice };
+    let paid = if real_id(&payment.credit_note.id).is_some() { &payment.credit_note } else { &payment.invoice };
     let (word, marker) = read_reference(&payment.reference);
     let is_void = payment.status == "DELETED";
     let fields = Fields {
@@ -173,6 +176,16 @@ mod tests {
         let fields = Fields::from_record(&remote.fields).unwrap();
         assert_eq!((fields.kind, fields.method), (Some(PaymentKind::Refund), None));
         assert_eq!((remote.state, remote.keys.len()), (RemoteState::Voided, 0));
+        let refund = json!({"PaymentID": ID, "Amount": 1, "PaymentType": "ARCREDITPAYMENT", "Status": "AUTHORISED",
+            "Invoice": {"Type": "ACCRECCREDIT", "InvoiceID": ID, "CurrencyCode": "EUR"}, "Account": {"Code": "880"}});
+        let remote = read(refund).unwrap();
+        let fields = Fields::from_record(&remote.fields).unwrap();
+        assert_eq!((fields.kind, fields.currency.as_deref()), (Some(PaymentKind::Refund), Some("EUR")));
+        assert_eq!(
+            fields.allocations[0].invoice,
+            Some(Ref::Foreign { resource: INVOICES, id: document_id(true, ID) }),
+            "the credit note under the name of an invoice"
+        );
         for kind in ["ACCPAYPAYMENT", "APCREDITPAYMENT", "ARPREPAYMENTPAYMENT"] {
             assert!(read(json!({"PaymentID": ID, "PaymentType": kind, "Invoice": {"InvoiceID": ID}})).is_none(), "{kind}");
         }

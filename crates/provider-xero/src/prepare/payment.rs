@@ -1,7 +1,7 @@
 //! Payments: made and taken back. Xero does not let one be changed, so a correction is both, one after the other.
 
 use sync_core::{
-    Error, ErrorKind, Facts, Operation, Owner, Part, Prepare, Prepared, RemoteState, Result, Skip, Value, Verb,
+    Error, ErrorKind, Facts, Operation, Owner, Part, Prepare, Prepared, Reason, RemoteState, Result, Skip, Value, Verb,
     model::{Currency, Model, Payment as Fields, PaymentKind, PaymentStatus},
 };
 
@@ -37,7 +37,8 @@ pub(crate) fn prepare(handler: &Handler, request: Prepare<'_>) -> Result<Prepare
             Some(skip) => return Ok(Prepared::Skip(skip)),
             None => vec![delete(op, 0)],
         },
-        Verb::Update if !is_corrected(op) => Vec::new(),
+        // What was there already stays as somebody entered it, wherever the money arrived and on which day.
+        Verb::Update if op.reason == Reason::Matched || !is_corrected(op) => Vec::new(),
         Verb::Update => match (plan(handler, facts, op)?, untouchable(handler, facts, op)) {
             // What counts no more here is taken back there.
             (Plan::Skip(skip), None) if skip.code == VOID && !is_gone => vec![delete(op, 0)],

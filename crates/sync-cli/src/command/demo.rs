@@ -1,7 +1,9 @@
-//! `demo`: the main job on a sample shop, against a double on this machine.
+//! `demo`: the main jobs on a sample shop, against doubles on this machine.
 
+mod books;
 mod captain;
 mod folder;
+mod ledger;
 mod other_side;
 mod stage;
 
@@ -28,6 +30,7 @@ use crate::{
     output::{Bar, Output, count, thousands},
     shop::{Shop, ShopRecords},
 };
+use books::Bookkeeper;
 use captain::Captain;
 use folder::Folder;
 use other_side::Seen;
@@ -51,6 +54,7 @@ struct Document {
     after: Seen,
     story: Vec<String>,
     calendar: captain::Shown,
+    books: books::Shown,
     seconds: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     kept: Option<String>,
@@ -66,24 +70,38 @@ pub(super) async fn run(args: &DemoArgs, database: Option<String>, out: Output) 
     let calendar = captain::sandbox(&shop);
     let calendar_listener = listen(0).await?;
     let calendar_port = calendar_listener.local_addr().map(|address| address.port()).unwrap_or_default();
+    let company = books::sandbox(&shop);
+    let company_listener = listen(0).await?;
+    let company_port = company_listener.local_addr().map(|address| address.port()).unwrap_or_default();
     let (stop, stopped) = watch::channel(false);
     let until = |mut stopped: watch::Receiver<bool>| async move {
         let _ = stopped.wait_for(|stop| *stop).await;
     };
     let serving = tokio::spawn(serve(sandbox.clone(), listener, until(stopped.clone())));
-    let serving_calendar = tokio::spawn(serve(calendar.clone(), calendar_listener, until(stopped)));
-    folder.write(&shop, &Address::of(port), calendar_port)?;
+    let serving_calendar = tokio::spawn(serve(calendar.clone(), calendar_listener, until(stopped.clone())));
+    let serving_company = tokio::spawn(serve(company.clone(), company_listener, until(stopped)));
+    folder.write(&shop, &Address::of(port), calendar_port, company_port)?;
     let flags = Flags { config: Some(folder.config()), database, ..Flags::default() };
     // The environment is the user's own set-up, which a demo has no business with.
-    let app = App { config: Config::load(flags, &|_| None, &known_providers())?, out };
+    let mut config = Config::load(flags, &|_| None, &known_providers())?;
+    config.limits = books::limits();
+    let app = App { config, out };
     app.must_be_new().await?;
     let (boat, day) = shop.yard(captain::today());
     let bench = app.open_as(Make::Yes, None, |records| Arc::new(ShopRecords::new(records, boat, day)), None).await?;
-    let demo = Demo { app: &app, bench: &bench, shop: &shop, sandbox: &sandbox, calendar: &calendar, folder: &folder };
+    let demo = Demo {
+        app: &app,
+        bench: &bench,
+        shop: &shop,
+        sandbox: &sandbox,
+        calendar: &calendar,
+        company: &company,
+        folder: &folder,
+    };
     let shown = demo.show().await;
     bench.close().await;
     let _ = stop.send(true);
-    let _ = tokio::join!(serving, serving_calendar);
+    let _ = tokio::join!(serving, serving_calendar, serving_company);
     let document = shown?;
     let exit = if document.success { Exit::Done } else { Exit::ItemsFailed };
     out.document(&document);
@@ -99,6 +117,7 @@ struct Demo<'a> {
     shop: &'a Shop,
     sandbox: &'a Sandbox,
     calendar: &'a Sandbox,
+    company: &'a Sandbox,
     folder: &'a Folder,
 }
 
@@ -161,10 +180,13 @@ impl Demo<'_> {
         story.iter().for_each(|line| out.say(line));
         let captain = Captain { app: self.app, bench: self.bench, shop: self.shop, sandbox: self.calendar };
         let calendar = captain.show().await?;
+        let keeper = Bookkeeper { app: self.app, bench: self.bench, shop: self.shop, sandbox: self.company };
+        let books = keeper.show().await?;
         let seconds = started.elapsed().as_secs_f64();
         out.say(format!("\nAll of it took {seconds:.1} s, and nothing left this machine."));
         let mut all = vec![&plan, &first_sync, &next_day, &again, &calendar.plan, &calendar.first_sync];
         all.extend([&calendar.next_day, &calendar.answered, &calendar.again]);
+        all.extend(books.runs());
         let success = all.iter().all(|result| in_order(result));
         Ok(Document {
             success,
@@ -178,6 +200,7 @@ impl Demo<'_> {
             after,
             story,
             calendar,
+            books,
             seconds,
             kept: self.folder.is_kept().then(|| self.folder.path().display().to_string()),
         })

@@ -1,7 +1,7 @@
 //! `sandbox`: a double of a provider on this machine.
 
 pub(super) mod google;
-mod xero;
+pub(super) mod xero;
 
 use std::sync::Arc;
 

@@ -3,6 +3,7 @@
 //! Made from `dive-shop/shop.toml` by a seeded generator: the same document gives the same shop everywhere.
 
 mod audience;
+mod bookings;
 mod books;
 mod customers;
 mod rules;
@@ -15,7 +16,8 @@ use std::collections::BTreeSet;
 use jiff::civil::Date;
 use sync_core::{Error, ErrorKind, LocalId, OrganizationId, Record, Result, model::Contact, model::Model as _};
 
-pub use books::BOOKKEEPER;
+pub use bookings::{Bookings, line};
+pub use books::{BOOKKEEPER, BY_HAND, RECODED_TO, SOLD};
 pub use rules::ShopRecords;
 pub use table::COLUMNS;
 pub use trips::Outing;

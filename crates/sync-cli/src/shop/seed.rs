@@ -18,7 +18,22 @@ pub(crate) struct Document {
     pub(crate) tags: Tags,
     pub(crate) audience: Audience,
     pub(crate) trips: Trips,
+    pub(crate) bookings: BookingNumbers,
     pub(crate) books: Books,
+}
+
+/// What was sold and paid.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct BookingNumbers {
+    pub(crate) total: usize,
+    pub(crate) days: u16,
+    pub(crate) gear_added: usize,
+    pub(crate) refunded: usize,
+    pub(crate) no_shows: usize,
+    pub(crate) till_sales: usize,
+    pub(crate) courses: Vec<String>,
+    pub(crate) gear: Vec<String>,
 }
 
 /// The company in Xero.
@@ -30,8 +45,12 @@ pub(crate) struct Books {
     pub(crate) invoices: usize,
     pub(crate) bills: usize,
     pub(crate) locked_to: Date,
+    pub(crate) walk_in: String,
+    pub(crate) entered: usize,
+    pub(crate) mistyped: usize,
     pub(crate) recoded: usize,
     pub(crate) paid_by_hand: usize,
+    pub(crate) deposits_by_hand: usize,
     pub(crate) merged: usize,
     pub(crate) suppliers: Vec<String>,
 }

@@ -1,6 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use sync_core::{Channel, model::Model as _};
+use sync_core::{
+    Channel,
+    model::{Invoice, InvoiceKind, Model as _, PaymentKind},
+};
 
 use super::*;
 use crate::import::{ColumnRules, ConsentRules, ImportOptions, Source};
@@ -169,6 +172,47 @@ fn trips_and_sessions_lie_around_the_day_and_every_one_has_a_time() {
 }
 
 #[test]
+fn bookings_have_the_numbers_that_they_promise_and_refer_to_customers() {
+    let shop = Shop::open().unwrap();
+    let bookings = shop.bookings();
+    let sample = &shop.document.bookings;
+    let of_kind = |wanted: InvoiceKind| bookings.invoices.iter().filter(move |(_, one)| one.kind == Some(wanted.clone()));
+    assert_eq!((of_kind(InvoiceKind::Sale).count(), of_kind(InvoiceKind::Credit).count()), (2_000, sample.refunded));
+    let starts = |word: &str| {
+        let is_it = |one: &Invoice| one.lines[0].description.as_deref().unwrap().starts_with(word);
+        of_kind(InvoiceKind::Sale).filter(|(_, one)| is_it(one)).count()
+    };
+    assert_eq!(starts("No-show"), sample.no_shows);
+    assert_eq!(of_kind(InvoiceKind::Sale).filter(|(_, one)| one.customer.is_none()).count(), sample.till_sales);
+    assert_eq!(of_kind(InvoiceKind::Sale).filter(|(_, one)| one.lines.len() == 2).count(), sample.gear_added);
+    let customers: BTreeSet<&LocalId> = shop.customers.iter().map(|customer| &customer.id).collect();
+    let mut numbers = BTreeSet::new();
+    for (id, invoice) in &bookings.invoices {
+        assert!(invoice.date < Some(shop.today) && numbers.insert(&invoice.number), "{id}");
+        assert!(bookings::local(invoice.customer.as_ref()).is_none_or(|id| customers.contains(id)), "{id}");
+        let currency = sync_core::model::Currency::parse(invoice.currency.as_deref().unwrap()).unwrap();
+        assert_eq!(invoice.sum(currency), invoice.total, "{id} comes to what its lines do");
+        let paid: rust_decimal::Decimal = bookings.paid_on(id).filter_map(|(_, payment)| payment.amount).sum();
+        assert!(
+            Some(paid) <= invoice.total && bookings.paid_on(id).all(|(_, one)| one.currency == invoice.currency),
+            "{id}"
+        );
+    }
+    assert!(
+        bookings.invoices.is_sorted_by_key(|(_, one)| one
+            .number
+            .as_deref()
+            .unwrap()
+            .trim_start_matches(['D', 'K', '-'])
+            .to_owned())
+    );
+    let refunds = bookings.payments.iter().filter(|(_, one)| one.kind == Some(PaymentKind::Refund)).count();
+    assert_eq!(refunds, sample.refunded);
+    assert!(bookings.payments.iter().any(|(_, one)| one.deposit == Some(true)));
+    assert_eq!(bookings, shop.bookings(), "the same each time");
+}
+
+#[test]
 fn the_company_in_xero_is_as_the_document_says() {
     let shop = Shop::open().unwrap();
     let seed = shop.xero();
@@ -181,10 +225,10 @@ fn the_company_in_xero_is_as_the_document_says() {
     assert_eq!(summary["refused"], serde_json::json!([]), "all of it makes sense");
     let counts = &summary["tenants"][&shop.name]["counts"];
     let books = &shop.document.books;
-    assert_eq!(counts["invoices"], books.invoices + books.bills);
+    assert_eq!(counts["invoices"], books.invoices + books.bills + books.entered);
     assert_eq!(
         (&counts["archived_contacts"], &counts["contacts"]),
-        (&4.into(), &(books.contacts + books.suppliers.len()).into())
+        (&4.into(), &(books.contacts + books.suppliers.len() + 1).into())
     );
     let state = sandbox.state();
     let tenant = &state["tenants"][&shop.name];
@@ -193,6 +237,19 @@ fn the_company_in_xero_is_as_the_document_says() {
     assert_eq!(n(&|one| one["LineItems"][0]["AccountCode"] == "260"), 20, "recoded");
     assert_eq!(n(&|one| one["CurrencyCode"] == "USD"), 200);
     let payments: Vec<_> = tenant["payments"].as_object().unwrap().values().collect();
-    assert_eq!(payments.iter().filter(|one| one["Reference"] == "by hand").count(), 30);
+    let by_hand: Vec<_> = payments.iter().filter(|one| one["Reference"] == BY_HAND).collect();
+    assert_eq!(by_hand.len(), 30);
+    // What she entered are the shop's own bookings: most of them to the cent, some with a slip of the pen.
+    let bookings = shop.bookings();
+    let mut n_equal = 0;
+    for (_, booking) in &bookings.invoices {
+        let number = booking.number.as_deref().unwrap();
+        let Some(entered) = documents.iter().find(|one| one["InvoiceNumber"] == number) else { continue };
+        let total: rust_decimal::Decimal = entered["Total"].to_string().parse().unwrap();
+        n_equal += usize::from(Some(total) == booking.total);
+        assert_eq!(entered["LineItems"][0]["Description"].as_str(), booking.lines[0].description.as_deref());
+        assert!(booking.date > Some(books.locked_to));
+    }
+    assert_eq!(n_equal, books.entered - books.mistyped);
     assert_eq!((&summary["mails_sent"], &summary["reminders_sent"]), (&0.into(), &0.into()));
 }

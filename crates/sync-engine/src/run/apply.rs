@@ -56,6 +56,9 @@ async fn apply_slice(s: &Session<'_>, seq: &mut u64, slice: Option<u32>) -> Resu
         if again.is_empty() || zoo::is(Defect::IgnoresMoved) {
             continue;
         }
+        for (id, _) in &again {
+            s.note_weighed_again(&ask.resource.name, id);
+        }
         // What moved or was taken there is read, planned and written again, once.
         let mut planner = Planner::new(s, ask, *seq, false);
         planner.is_again = true;
@@ -129,6 +132,7 @@ async fn link_only(s: &Session<'_>, resource_idx: usize, from: u64) -> Result<()
 fn link_changes(s: &Session<'_>, row: &PlannedRow, ask: &ResourceAsk, mains: &[Link]) -> Vec<Change> {
     let operation = &row.planned.operation;
     let Some(before) = &operation.before else { return Vec::new() };
+    s.note_adopted(&operation.resource, &operation.local);
     let main = operation.amends.as_ref().and_then(|amends| {
         let main = mains.iter().find(|main| main.local == operation.local)?;
         let base = amended_base(ask, main.base.as_ref()?, &amends.fields);

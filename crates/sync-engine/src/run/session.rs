@@ -1,19 +1,24 @@
 //! One run's hold on the world: lease, context, commits, report.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use jiff::{SignedDuration, Timestamp};
 use sync_core::{
-    AccountId, Context, EffectGrants, Error, ErrorKind, Facts, Hash, InstallationId, LocalId, Marker, Outcome, OutcomeKind,
-    RemoteId, ResourceName, RunId, Scope, Stop, code,
+    AccountId, Context, EffectGrants, Error, ErrorKind, Facts, Hash, InstallationId, LocalId, Marker, Operation, Outcome,
+    OutcomeKind, RemoteId, ResourceName, RunId, Scope, Stop, Verb, code,
     zoo::{self, Defect},
 };
 
-use super::{ask::Ask, halt::Halt, report::Report};
+use super::{
+    ask::{Ask, ResourceAsk},
+    halt::Halt,
+    refs,
+    report::Report,
+};
 use crate::{Change, ConnectionStatus, Item, Lease, OutcomeRow, ProgressEvent, RunInput, engine::Inner};
 
 /// One run under way.
@@ -35,6 +40,10 @@ pub(crate) struct Session<'a> {
     planned: Mutex<HashMap<ResourceName, HashMap<u64, u32>>>,
     /// The last slice of the plan.
     last_slice: Mutex<u32>,
+    /// What this run found there and linked, of kinds that others refer to: a fingerprint of each record.
+    adopted: Mutex<HashSet<u64>>,
+    /// What was held since it was planned before that, and is weighed once more: a fingerprint of each record.
+    weighed_again: Mutex<HashSet<u64>>,
     /// Fingerprints of the keys that a feed showed which was read from its start: 8 bytes each.
     pub(super) seen_keys: Mutex<HashMap<ResourceName, std::sync::Arc<std::collections::HashSet<u64>>>>,
 }
@@ -79,6 +88,8 @@ impl<'a> Session<'a> {
             unsettled: Mutex::default(),
             planned: Mutex::default(),
             last_slice: Mutex::default(),
+            adopted: Mutex::default(),
+            weighed_again: Mutex::default(),
             seen_keys: Mutex::default(),
         }
     }
@@ -118,6 +129,35 @@ impl<'a> Session<'a> {
     /// True when a record that is only there is to be made here.
     pub(crate) fn is_planned_there(&self, resource: &ResourceName, id: &RemoteId) -> bool {
         self.slice_of(resource, &LocalId::of_remote(id)).is_some()
+    }
+
+    /// Remembers that a record was there already, and is linked now.
+    pub(crate) fn note_adopted(&self, resource: &ResourceName, local: &LocalId) {
+        if self.input.descriptor.resources.iter().any(|other| other.depends_on.contains(resource)) {
+            lock(&self.adopted).insert(fingerprint(&(resource, local)));
+        }
+    }
+
+    /// True, once, for a record that is to be made and refers to one that was adopted after it was planned: what hangs on
+    /// that there was not weighed against it.
+    pub(crate) fn is_to_be_weighed_again(&self, ask: &ResourceAsk, operation: &Operation) -> bool {
+        if operation.verb != Verb::Create || ask.rules.evidence.is_empty() {
+            return false;
+        }
+        let is_adopted = {
+            let adopted = lock(&self.adopted);
+            !adopted.is_empty()
+                && refs::locals(&operation.fields).into_iter().any(|(collection, id)| {
+                    let resource = refs::resource_of(self, &collection);
+                    resource.is_some_and(|resource| adopted.contains(&fingerprint(&(&resource.name, &id))))
+                })
+        };
+        is_adopted && self.note_weighed_again(&ask.resource.name, &operation.local)
+    }
+
+    /// Remembers that a record is planned once more; false where it was before.
+    pub(crate) fn note_weighed_again(&self, resource: &ResourceName, local: &LocalId) -> bool {
+        lock(&self.weighed_again).insert(fingerprint(&(resource, local)))
     }
 
     /// The last slice of the plan.

@@ -1,28 +1,25 @@
-//! The second half: trips and sessions go to the captain's calendar, both ways.
+//! The second part: trips and sessions go to the captain's calendar, both ways.
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use jiff::{Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
 use serde::Serialize;
 use serde_json::{Value, json};
 use sync_core::{
-    Collection, Error, ErrorKind, LocalId, Marker, Random as _, Record, Result, Scope, SyncResult, TransportLimits,
+    Collection, Error, ErrorKind, LocalId, Marker, Record, Result, Scope, SyncResult,
     model::{Event, Model as _},
 };
-use sync_dispatch::{
-    ConnectOptions,
-    http::{system_clock, system_random},
-};
+use sync_dispatch::{ConnectOptions, http::system_clock};
+use sync_engine::Question;
 use sync_sandbox::{CalendarSeed, ConsentSeed, Google, GoogleClientSeed, GoogleSeed, Sandbox, SandboxOptions};
 
 use super::{
     super::{sandbox::google, sync},
-    stage::Stage,
+    stage::{Answers, Stage},
 };
 use crate::{
     app::{App, Workbench},
-    output::{Output, count},
+    output::count,
     shop::{Outing, Shop},
 };
 
@@ -41,7 +38,7 @@ pub(super) struct Shown {
     pub(super) first_sync: SyncResult,
     pub(super) next_day: SyncResult,
     /// What was asked, and what the owner said.
-    pub(super) questions: Vec<(String, String)>,
+    pub(super) questions: Answers,
     pub(super) answered: SyncResult,
     pub(super) again: SyncResult,
     pub(super) again_message: String,
@@ -104,7 +101,8 @@ impl Captain<'_> {
             self.bench.records.upsert(&scope.organization, collection, rows).await?;
         }
 
-        self.sign_in(&scope).await?;
+        let settings = json!({"calendar": CALENDAR, "direction": "both"});
+        stage.sign_in("http://127.0.0.1:9/callback", ConnectOptions::new().settings(settings)).await?;
         out.say("7. Signed in at Google (authorization code with PKCE), and chose the calendar, both ways.");
         let plan = stage.run(true, None).await;
         out.say("8. The plan:");
@@ -120,7 +118,12 @@ impl Captain<'_> {
         let next_day = stage.run(false, None).await;
         stage.tell(&next_day);
 
-        let questions = self.answer(&scope, out).await?;
+        let wanted = |question: &Question| match question.code.as_str() {
+            "conflict" => "theirs",
+            "refused-here" => "put-back",
+            _ => "leave",
+        };
+        let questions = stage.answer(11, "owner", wanted).await?;
         let answered = stage.run(false, None).await;
         out.say("12. With these answers:");
         stage.tell(&answered);
@@ -131,26 +134,6 @@ impl Captain<'_> {
         let story = self.story();
         story.iter().for_each(|line| out.say(line));
         Ok(Shown { plan, first_sync, next_day, questions, answered, again, again_message, story })
-    }
-
-    /// Signs in as a browser would: the consent page sends it back.
-    async fn sign_in(&self, scope: &Scope) -> Result<()> {
-        let internal = |what: &'static str| Error::new(ErrorKind::Internal, what);
-        let browser = system_random().id();
-        let back = "http://127.0.0.1:9/callback".parse().map_err(|_| internal("the way back has no URL"))?;
-        let page = self.bench.dispatcher.begin_connect(scope, &back, &browser, &[]).await?;
-        let request = http::Request::get(page.as_str())
-            .body(Bytes::new())
-            .map_err(|error| internal("the consent page can't be asked for").with_source(error))?;
-        let limits = TransportLimits { timeout: std::time::Duration::from_secs(10), max_answer: 1 << 20 };
-        let answer = self.app.transport()?.send(request, limits).await;
-        let answer = answer.map_err(|error| Error::new(ErrorKind::Unavailable, error.message))?;
-        let location = answer.headers().get(http::header::LOCATION).and_then(|location| location.to_str().ok());
-        let query = location.and_then(|location| location.split_once('?')).map(|(_, query)| query.to_owned());
-        let query = query.ok_or_else(|| internal("the consent page sent nobody back"))?;
-        let settings = json!({"calendar": CALENDAR, "direction": "both"});
-        self.bench.dispatcher.finish_connect(&query, &browser, ConnectOptions::new().settings(settings)).await?;
-        Ok(())
     }
 
     fn cast(&self, trips: &[Outing]) -> Result<Cast> {
@@ -203,26 +186,6 @@ impl Captain<'_> {
         edit(&mut event);
         let rows: Vec<(LocalId, Record)> = vec![(outing.id.clone(), event.into_record())];
         self.bench.records.upsert(&scope.organization, &TRIPS, rows).await.map(|_| ())
-    }
-
-    /// The owner answers what waits.
-    async fn answer(&self, scope: &Scope, out: Output) -> Result<Vec<(String, String)>> {
-        let questions = self.bench.dispatcher.questions(scope, true, None, 20).await?;
-        out.say(format!("11. {}:", count(questions.len() as u64, "question", "questions")));
-        let mut told = Vec::new();
-        for question in questions.into_iter().map(|labelled| labelled.question) {
-            let wanted = match question.code.as_str() {
-                "conflict" => "theirs",
-                "refused-here" => "put-back",
-                _ => "leave",
-            };
-            let label = question.options.iter().find(|option| option.key == wanted).map(|option| option.label.clone());
-            let label = label.unwrap_or_else(|| wanted.to_owned());
-            out.say(format!("  {} → {label}", question.prompt));
-            self.bench.dispatcher.answer(scope, &question.id, wanted, "owner").await?;
-            told.push((question.prompt, label));
-        }
-        Ok(told)
     }
 
     /// What became of the other side, counted there.

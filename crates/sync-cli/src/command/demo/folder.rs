@@ -9,8 +9,8 @@ use sync_core::{Error, ErrorKind, Owner, Random as _, Result};
 use sync_dispatch::http::system_random;
 
 use super::{
-    super::sandbox::{API_KEY, Address, google},
-    INTEGRATION, captain,
+    super::sandbox::{API_KEY, Address, google, xero},
+    INTEGRATION, books, captain,
 };
 use crate::{output::Output, shop::Shop};
 
@@ -56,7 +56,7 @@ impl Folder {
     }
 
     /// Writes the customers and a configuration that finds the double.
-    pub(super) fn write(&self, shop: &Shop, address: &Address, calendar_port: u16) -> Result<()> {
+    pub(super) fn write(&self, shop: &Shop, address: &Address, calendar_port: u16, company_port: u16) -> Result<()> {
         let failed = |error: std::io::Error| {
             Error::new(ErrorKind::Config, format!("the folder {} can't be written: {error}", self.path.display()))
                 .with_remedy("Choose another folder, or free some space.")
@@ -76,8 +76,23 @@ impl Folder {
              [providers.{calendar}.oauth]\nclient_id = \"{}\"\nclient_secret_file = \"google.secret\"\n",
             google::CLIENT_ID
         );
+        let (url, company) = (format!("http://127.0.0.1:{company_port}"), books::INTEGRATION);
+        let text = format!(
+            "{text}\n[providers.{company}.endpoints]\napi = \"{url}\"\nlogin = \"{url}\"\nidentity = \"{url}\"\n\n\
+             [providers.{company}.oauth]\nclient_id = \"{}\"\nclient_secret_file = \"xero.secret\"\n",
+            xero::CLIENT_ID
+        );
+        fs::write(self.path.join("xero.secret"), xero::CLIENT_SECRET).map_err(failed)?;
         fs::write(self.path.join("google.secret"), google::CLIENT_SECRET).map_err(failed)?;
         fs::write(self.config(), text).map_err(failed)
+    }
+
+    /// Where the configuration expects the company.
+    fn company_port(&self) -> String {
+        let text = fs::read_to_string(self.config()).unwrap_or_default();
+        let section = text.split(&format!("[providers.{}.endpoints]", books::INTEGRATION)).nth(1);
+        let port = section.and_then(|section| section.split("127.0.0.1:").nth(1)?.split('"').next().map(str::to_owned));
+        port.unwrap_or_default()
     }
 
     /// How to go on with the ordinary commands.
@@ -97,6 +112,10 @@ impl Folder {
         out.say(format!("  SYNCCTL_MAILCHIMP_API_KEY={API_KEY} syncctl connect mailchimp"));
         out.say("  syncctl import customers customers.csv --consent-column Newsletter");
         out.say("  syncctl plan mailchimp");
+        out.say("And for the books, with the page of its sign-in in a browser:");
+        out.say(format!("  syncctl sandbox xero --port {} &", self.company_port()));
+        out.say("  syncctl connect xero");
+        out.say("  syncctl plan xero --csv");
     }
 }
 

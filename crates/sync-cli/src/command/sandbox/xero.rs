@@ -16,8 +16,8 @@ use crate::{
 pub(super) const PROVIDER: &str = "xero";
 
 /// The app that the double knows. Xero's own ids are 32 hexadecimal digits.
-const CLIENT_ID: &str = "sandbox-client";
-const CLIENT_SECRET: &str = "sandbox-secret";
+pub(in crate::command) const CLIENT_ID: &str = "sandbox-client";
+pub(in crate::command) const CLIENT_SECRET: &str = "sandbox-secret";
 
 /// Where the double can be reached.
 #[derive(Debug, Serialize)]

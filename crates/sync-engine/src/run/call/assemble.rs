@@ -77,6 +77,11 @@ pub(super) async fn assemble<'a>(
             }
             _ => None,
         };
+        if part.part_idx == 0 && s.is_to_be_weighed_again(ask, &part.operation) {
+            held.extend(hold(&part, run));
+            sent.again.push((part.operation.local.clone(), Again::Moved));
+            continue;
+        }
         match refs::missing(&known, &part.operation.fields).filter(|_| part.operation.verb != Verb::Remove) {
             None => {
                 batch.refs.push(refs_of(&known, &part));

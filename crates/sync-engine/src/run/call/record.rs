@@ -65,6 +65,9 @@ pub(super) fn record(
             if let Some(facts) = facts {
                 s.learn(facts);
             }
+            if crate::run::apply::is_match(operation.reason) {
+                s.note_adopted(name, &operation.local);
+            }
             changes.push(Change::Part(PartRow {
                 run: batch.run.clone(),
                 seq: part.seq,
