@@ -143,6 +143,8 @@ fn what_is_paid_called_off_and_paid_back_before_the_first_sync_goes_in_two_runs(
     let result = books.agree();
     // Set against the invoice before it is paid, the credit would leave the payment nothing to pay.
     assert_eq!((result.success, result.synced), (true, 3), "{result:?}");
+    // What waited for another record is looked at again after a quarter of an hour.
+    books.clock.advance(std::time::Duration::from_secs(20 * 60));
     let result = books.agree();
     assert_eq!((result.success, result.synced), (true, 2), "{result:?}");
     assert_eq!((&books.document("D-1042")["Status"], &books.document("K-1")["Status"]), (&json!("PAID"), &json!("PAID")));

@@ -16,6 +16,9 @@ use super::{
     seed::{Document, Rng},
 };
 
+/// Records as a host keeps them: by id.
+pub(crate) type Rows = Vec<(LocalId, Record)>;
+
 /// The bookings of the sample: their invoices, and what was paid on them.
 #[derive(Clone, Default, PartialEq)]
 pub struct Bookings {
@@ -63,7 +66,7 @@ impl Bookings {
     }
 
     /// As the store keeps them: invoices, then payments.
-    pub fn into_rows(self) -> (Vec<(LocalId, Record)>, Vec<(LocalId, Record)>) {
+    pub(crate) fn into_rows(self) -> (Rows, Rows) {
         let invoices = self.invoices.into_iter().map(|(id, invoice)| (id, invoice.into_record())).collect();
         (invoices, self.payments.into_iter().map(|(id, payment)| (id, payment.into_record())).collect())
     }
