@@ -25,6 +25,9 @@ pub struct Bookings {
     pub payments: Vec<(LocalId, Payment)>,
 }
 
+/// Records as the store keeps them.
+pub(super) type Stored = Vec<(LocalId, Record)>;
+
 /// Prints no content.
 impl std::fmt::Debug for Bookings {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -63,7 +66,7 @@ impl Bookings {
     }
 
     /// As the store keeps them: invoices, then payments.
-    pub fn into_rows(self) -> (Vec<(LocalId, Record)>, Vec<(LocalId, Record)>) {
+    pub fn into_rows(self) -> (Stored, Stored) {
         let invoices = self.invoices.into_iter().map(|(id, invoice)| (id, invoice.into_record())).collect();
         (invoices, self.payments.into_iter().map(|(id, payment)| (id, payment.into_record())).collect())
     }
