@@ -282,3 +282,25 @@ fn the_double_runs_as_a_command_and_takes_a_sync() {
     child.kill().unwrap();
     child.wait().unwrap();
 }
+
+#[test]
+fn invoices_and_payments_are_imported_and_a_bad_line_is_told_with_its_field() {
+    let world = World::new(account([]));
+    let invoice = |id: u32, total: &str| {
+        let lines = json!([{"description": "Two dives", "quantity": 2, "unit_amount": "90.00"}]);
+        json!({"id": format!("B-{id}"), "number": format!("D-{id}"), "date": "2026-05-17", "lines": lines, "total": total})
+    };
+    world.write("invoices.jsonl", format!("{}\n{}\n", invoice(1, "180.00"), invoice(2, "a lot")));
+    let refused = world.run(&["import", "invoices", "invoices.jsonl"]).exits(2);
+    refused.says("line 2").says("total").says("a number such as 180.00");
+    let done = world.run(&["import", "invoices", "invoices.jsonl", "--skip-bad", "--json"]).exits(0).json();
+    assert_eq!((&done["added"], &done["bad"]), (&json!(1), &json!(1)), "{done}");
+    world.write("payments.csv", "id,invoice,date,amount,how\nP-1,B-1,2026-05-17,180,card\n");
+    world
+        .run(&["import", "payments", "payments.csv", "--map", "how=method"])
+        .exits(0)
+        .says("1 payment imported")
+        .says("method");
+    world.run(&["import", "payments", "payments.csv", "--map", "how=methd"]).exits(2).says("method");
+    world.run(&["import", "payments", "payments.csv", "--consent-column", "how"]).exits(2).says("--consent-column");
+}

@@ -3,14 +3,17 @@
 use std::{path::Path, time::Instant};
 
 use serde::Serialize;
-use sync_core::{Collection, Error, ErrorKind, LocalId, OrganizationId, Record, Result};
+use sync_core::{Collection, Error, ErrorKind, LocalId, OrganizationId, Owner, Record, Result};
 use sync_dispatch::store::EmbeddedRecords;
 
 use crate::{
     app::{App, Make},
     args::ImportArgs,
     exit::Exit,
-    import::{BadFile, Column, ColumnRules, ConsentRules, Encoding, Format, ImportOptions, Source, look_like_consent},
+    import::{
+        BadFile, Column, ColumnRules, ConsentRules, Encoding, Field, Format, ImportOptions, Schema, Source,
+        look_like_consent,
+    },
     output::{Bar, count, thousands},
 };
 
@@ -21,11 +24,11 @@ const BATCH: usize = 2_000;
 #[derive(Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Imported {
-    /// Customers that were not there.
+    /// Records that were not there.
     pub(super) added: u64,
-    /// Customers that differ from what was there.
+    /// Records that differ from what was there.
     pub(super) changed: u64,
-    /// Customers that were there as they are.
+    /// Records that were there as they are.
     pub(super) unchanged: u64,
     /// Customers who agreed to marketing by e-mail.
     pub(super) consenting: u64,
@@ -53,7 +56,7 @@ struct Document<'a> {
 /// Imports a file.
 pub(super) async fn run(app: &App, args: &ImportArgs) -> Result<Exit> {
     let organization = app.config.organization()?;
-    let source = Source::open(&args.file, options(args))?;
+    let source = Source::open(&args.file, options(args)?)?;
     show(app, &source, args);
     let bar = Bar::new(app.out);
     let started = Instant::now();
@@ -84,13 +87,21 @@ pub(super) async fn run(app: &App, args: &ImportArgs) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn options(args: &ImportArgs) -> ImportOptions {
+fn options(args: &ImportArgs) -> Result<ImportOptions> {
+    let schema = Schema::of(&args.collection);
+    if schema.is_some() && args.consent_column.is_some() {
+        return Err(Error::new(ErrorKind::Config, format!("{} agree to nothing", args.collection))
+            .with_owner(Owner::EndUserData)
+            .with_remedy("Leave out --consent-column: it is for customers."));
+    }
+    let map = args.map.iter().map(|(column, field)| Ok((column.clone(), Field::parse_of(schema, field)?)));
     let words =
         |words: &[String]| words.iter().map(|word| word.trim().to_lowercase()).filter(|word| !word.is_empty()).collect();
-    ImportOptions {
+    Ok(ImportOptions {
         columns: ColumnRules {
+            schema,
             id: args.id_column.clone(),
-            map: args.map.clone(),
+            map: map.collect::<Result<_>>()?,
             consent: args.consent_column.clone(),
             consent_date: args.consent_date_column.clone(),
             consent_source: args.consent_source_column.clone(),
@@ -104,7 +115,7 @@ fn options(args: &ImportArgs) -> ImportOptions {
         }),
         delimiter: args.delimiter,
         encoding: args.encoding,
-    }
+    })
 }
 
 /// How the file is understood.
@@ -117,7 +128,7 @@ fn show(app: &App, source: &Source, args: &ImportArgs) {
     app.out.say(format!("{}: {form}, {}", args.file.display(), source.encoding.name()));
     let rows = source.columns.iter().map(|column| vec![column.header.clone(), column.field.to_string()]);
     app.out.table(&["Column", "Becomes"], rows);
-    if args.consent_column.is_none() {
+    if args.consent_column.is_none() && Schema::of(&args.collection).is_none() {
         app.out.say("No consent column is named (--consent-column): nobody is treated as having agreed to marketing.");
         let like = look_like_consent(&source.columns);
         if !like.is_empty() {
@@ -156,6 +167,7 @@ pub(super) async fn import(
     let mut imported = Imported::default();
     let mut bad_lines = BadFile::beside(source.path());
     let mut batch: Vec<(LocalId, Record)> = Vec::with_capacity(BATCH);
+    let collection = source.schema().map_or(Collection::CUSTOMERS, |schema| Collection::from(schema.collection));
     for row in source.rows()? {
         match row? {
             Ok((id, record)) => {
@@ -166,11 +178,11 @@ pub(super) async fn import(
             Err(bad) => return Err(bad.into_error(source.path())),
         }
         if batch.len() == BATCH {
-            write(records, organization, std::mem::take(&mut batch), &mut imported).await?;
+            write(records, organization, &collection, std::mem::take(&mut batch), &mut imported).await?;
             bar.message(format!("imported {}", thousands(imported.added + imported.changed + imported.unchanged)));
         }
     }
-    write(records, organization, batch, &mut imported).await?;
+    write(records, organization, &collection, batch, &mut imported).await?;
     bad_lines.finish().map_err(|error| unwritten(source.path(), error))?;
     imported.bad = bad_lines.n_lines;
     imported.bad_file = bad_lines.path().map(|path| path.display().to_string());
@@ -180,10 +192,11 @@ pub(super) async fn import(
 async fn write(
     records: &EmbeddedRecords,
     organization: &OrganizationId,
+    collection: &Collection,
     batch: Vec<(LocalId, Record)>,
     imported: &mut Imported,
 ) -> Result<()> {
-    let upserted = records.upsert(organization, &Collection::CUSTOMERS, batch).await?;
+    let upserted = records.upsert(organization, collection, batch).await?;
     imported.added += upserted.added;
     imported.changed += upserted.changed;
     imported.unchanged += upserted.unchanged;
@@ -203,12 +216,13 @@ fn unwritten(imported: &Path, error: std::io::Error) -> Error {
 fn tell(app: &App, args: &ImportArgs, imported: &Imported, started: Instant) {
     let out = app.out;
     let all = imported.added + imported.changed + imported.unchanged;
+    let (one, several) = Schema::of(&args.collection).map_or(("customer", "customers"), |schema| schema.nouns);
     if args.dry_run {
-        out.say(format!("{} can be imported; nothing was.", count(all, "customer", "customers")));
+        out.say(format!("{} can be imported; nothing was.", count(all, one, several)));
     } else {
         out.say(format!(
             "{} imported in {:.1} s: {} new, {} changed, {} as they were.",
-            count(all, "customer", "customers"),
+            count(all, one, several),
             started.elapsed().as_secs_f64(),
             thousands(imported.added),
             thousands(imported.changed),

@@ -113,6 +113,11 @@ pub enum BadReason {
         /// What is wanted.
         wanted: &'static str,
     },
+    /// A value that its field does not take.
+    Refused {
+        /// What is wrong, with the field's name.
+        problem: String,
+    },
 }
 
 impl BadReason {
@@ -133,6 +138,7 @@ impl BadReason {
             Self::NotJson { .. } => "not-json",
             Self::NotAnObject => "not-an-object",
             Self::WrongType { .. } => "wrong-type",
+            Self::Refused { .. } => "refused",
         }
     }
 }
@@ -156,6 +162,7 @@ impl fmt::Display for BadReason {
             Self::NotJson { problem } => write!(f, "not JSON: {problem}"),
             Self::NotAnObject => f.write_str("not a JSON object"),
             Self::WrongType { wanted } => write!(f, "not {wanted}"),
+            Self::Refused { problem } => f.write_str(problem),
         }
     }
 }

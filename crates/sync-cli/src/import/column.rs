@@ -1,9 +1,11 @@
-//! Which field of a customer a column holds, guessed from its header.
+//! Which field a column holds: of customers guessed from its header, of other records by the model's names.
 
 use std::fmt;
 
 use serde::Serialize;
 use sync_core::{Error, ErrorKind, Owner, Result};
+
+use super::schema::Schema;
 
 /// What a column holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -46,6 +48,8 @@ pub enum Field {
     ConsentDate,
     /// Where.
     ConsentSource,
+    /// A field of another collection's model, by its name.
+    Model(&'static str),
     /// Anything else that the host has.
     Extra(String),
     /// Not imported.
@@ -58,7 +62,27 @@ impl Field {
         matches!(self, Self::Phone(_) | Self::AddressLine | Self::Tags | Self::LeftOut)
     }
 
-    /// The field of a name as `--map` takes it.
+    /// The field of a name as `--map` takes it, of customers or of another collection.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] lists the names.
+    pub fn parse_of(schema: Option<&Schema>, name: &str) -> Result<Self> {
+        let Some(schema) = schema else { return Self::parse(name) };
+        match (name, schema.field(name), name.strip_prefix("extra.")) {
+            ("id", ..) => Ok(Self::Id),
+            ("-", ..) => Ok(Self::LeftOut),
+            (_, Some(field), _) => Ok(Self::Model(field)),
+            (_, None, Some(rest)) if !rest.is_empty() => Ok(Self::Extra(rest.to_owned())),
+            _ => {
+                let names: Vec<&str> = schema.fields.iter().filter_map(|(name, _)| schema.field(name)).collect();
+                Err(Error::new(ErrorKind::Config, format!("there is no field {name}"))
+                    .with_owner(Owner::EndUserData)
+                    .with_remedy(format!("Use one of id, {}, extra.NAME, or - to leave the column out.", names.join(", "))))
+            }
+        }
+    }
+
+    /// The field of a customer's by its name.
     ///
     /// # Errors
     /// [`ErrorKind::Config`] lists the names.
@@ -123,6 +147,7 @@ impl fmt::Display for Field {
             Self::Consent => "consent.email",
             Self::ConsentDate => "consent.email (when)",
             Self::ConsentSource => "consent.email (where)",
+            Self::Model(name) => name,
             Self::Extra(name) => return write!(f, "extra.{name}"),
             Self::LeftOut => "-",
         })
@@ -208,6 +233,8 @@ pub struct Column {
 /// What a person said about the columns.
 #[derive(Debug, Clone, Default)]
 pub struct ColumnRules {
+    /// What is imported, where it isn't customers: its headers are the model's names.
+    pub schema: Option<&'static Schema>,
     /// The column of ids.
     pub id: Option<String>,
     /// Columns with their fields, as `--map` named them.
@@ -245,6 +272,14 @@ impl ColumnRules {
         let words = words(header);
         if words.is_empty() {
             return Field::LeftOut;
+        }
+        if let Some(schema) = self.schema {
+            let name = slug(&words);
+            return match schema.field(&name) {
+                _ if name == "id" && self.id.is_none() => Field::Id,
+                Some(field) => Field::Model(field),
+                None => Field::Extra(name),
+            };
         }
         if self.consent.is_some() {
             if self.consent_date.is_none() && is_among(CONSENT_DATES, &words) {
@@ -300,8 +335,9 @@ impl ColumnRules {
                     .with_remedy(format!("The columns are: {}.", there())));
             }
         }
+        let of = self.schema.map_or("customers", |schema| schema.nouns.1);
         if !columns.iter().any(|column| column.field == Field::Id) {
-            return Err(Error::new(ErrorKind::Config, "no column holds the customers' ids")
+            return Err(Error::new(ErrorKind::Config, format!("no column holds the ids of the {of}"))
                 .with_owner(Owner::EndUserData)
                 .with_remedy(format!(
                     "Name it with --id-column; an id must stay the same in the next file. The columns are: {}.",

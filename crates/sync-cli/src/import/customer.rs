@@ -131,7 +131,7 @@ impl Draft {
             Field::Extra(name) => {
                 self.contact.extra.insert(name.clone(), Value::text(text));
             }
-            Field::LeftOut => {}
+            Field::Model(_) | Field::LeftOut => {}
         }
     }
 

@@ -1,4 +1,4 @@
-//! Customers from a CSV or JSON Lines file.
+//! Customers and other records from a CSV or JSON Lines file.
 //!
 //! ```no_run
 //! use sync_cli::import::{ImportOptions, Source};
@@ -23,6 +23,7 @@ mod column;
 mod customer;
 mod encoding;
 mod rows;
+mod schema;
 mod table;
 
 use std::{
@@ -39,6 +40,7 @@ pub use column::{Column, ColumnRules, Field, look_like_consent};
 pub use customer::ConsentRules;
 pub use encoding::Encoding;
 pub use rows::Rows;
+pub use schema::{SCHEMAS, Schema, Shape};
 pub use table::{MAX_CELL_BYTES, MAX_CELLS, MAX_LINE_BYTES};
 
 use encoding::Utf8Reader;
@@ -99,6 +101,14 @@ impl Source {
         };
         let mut source = Self { path: path.to_owned(), format: Format::JsonLines, encoding, columns: Vec::new(), options };
         if !source.is_json_lines()? {
+            if let Some(schema) = source.options.columns.schema.filter(|schema| !schema.fits_cells()) {
+                return Err(Error::new(
+                    ErrorKind::Config,
+                    format!("{} have lines, for which a table has no room", schema.nouns.1),
+                )
+                .with_owner(Owner::EndUserData)
+                .with_remedy("Give them as JSON Lines, one object a line, in a .jsonl file."));
+            }
             source.format = Format::Table { delimiter: source.delimiter()? };
         }
         let headers = match source.format {
@@ -112,6 +122,11 @@ impl Source {
     /// The file.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What it holds; `None` for customers.
+    pub fn schema(&self) -> Option<&'static Schema> {
+        self.options.columns.schema
     }
 
     /// Its rows, from the first.

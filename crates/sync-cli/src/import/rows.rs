@@ -22,7 +22,7 @@ use super::{
 
 type Input = BufReader<Utf8Reader<File>>;
 
-/// The rows of a [`Source`]: customers, and lines that aren't ones. An error ends them.
+/// The rows of a [`Source`]: records, and lines that aren't ones. An error ends them.
 pub struct Rows {
     source: Source,
     lines: Lines,
@@ -63,7 +63,7 @@ impl Rows {
                 None => return Ok(None),
                 Some(Err(bad)) => return Ok(Some(Err(bad))),
                 Some(Ok(())) => (
-                    customer(&self.source, cells).map_err(|fault| fault.into_bad(reader.text())),
+                    of_cells(&self.source, cells).map_err(|fault| fault.into_bad(reader.text())),
                     cells.start.unwrap_or(NOWHERE),
                 ),
             },
@@ -115,7 +115,7 @@ impl Iterator for Rows {
 /// Where something is of which no place is known.
 const NOWHERE: Place = Place { line: 0, column: 1 };
 
-/// A line that is no customer, without its text.
+/// A line that is no record, without its text.
 struct Faulty {
     place: Place,
     header: Option<String>,
@@ -128,7 +128,7 @@ impl Faulty {
     }
 }
 
-fn customer(source: &Source, cells: &Cells) -> Result<(LocalId, Record), Faulty> {
+fn of_cells(source: &Source, cells: &Cells) -> Result<(LocalId, Record), Faulty> {
     let columns = &source.columns;
     if cells.len() != columns.len() {
         let reason = BadReason::CellCount { expected: columns.len(), found: cells.len() };
@@ -142,6 +142,15 @@ fn customer(source: &Source, cells: &Cells) -> Result<(LocalId, Record), Faulty>
         header: header(idx),
         reason: BadReason::NotText { encoding: source.encoding.name() },
     })?;
+    if let Some(schema) = source.options.columns.schema {
+        let names: Vec<String> = columns.iter().map(|column| column.field.to_string()).collect();
+        let known = names.iter().zip(&texts).filter(|(name, _)| *name != "-");
+        return schema.read_cells(known.map(|(name, text)| (name.as_str(), text.as_ref()))).map_err(|(field, reason)| {
+            let idx = field.and_then(|field| names.iter().position(|name| *name == field));
+            let place = idx.and_then(|idx| cells.place(idx)).or(cells.start).unwrap_or(NOWHERE);
+            Faulty { place, header: idx.and_then(header), reason }
+        });
+    }
     let mut draft = Draft::default();
     for (column, text) in columns.iter().zip(texts) {
         draft.put(&column.field, text);
@@ -204,6 +213,9 @@ fn json_row(
 
 fn object_of(source: &Source, text: &str, at: impl Fn(u64) -> Place) -> Result<(LocalId, Record), Faulty> {
     let fault = |header: Option<String>, reason: BadReason| Faulty { place: at(1), header, reason };
+    if let Some(schema) = source.options.columns.schema {
+        return schema.read(text).map_err(|(field, reason)| fault(field, reason));
+    }
     let json: Json = serde_json::from_str(text).map_err(|error| {
         // The parser's words end in " at line 1 column 17", which is said already.
         let problem = error.to_string();

@@ -175,3 +175,42 @@ fn an_error_shows_no_record_content() {
     assert!(!format!("{error}{error:?}").contains("ada@"));
     assert!(error.message().contains("line 2, column 3"));
 }
+
+fn of_schema(collection: &str) -> ImportOptions {
+    let columns = ColumnRules { schema: Schema::of(collection), ..ColumnRules::default() };
+    ImportOptions { columns, ..ImportOptions::default() }
+}
+
+#[test]
+fn payments_come_as_cells_under_the_models_names() {
+    let content = b"Id,Invoice,Date,Currency,Amount,Method,Deposit,Till\nP-1,B-1,2026-05-17,EUR,40.10,card,yes,2\n\
+        P-2,B-1,17.05.2026,EUR,1,card,,\nP-3,B-1,2026-05-17,EUR,\"1,5\",card,,\n";
+    let (_dir, path) = file("p.csv", content);
+    let source = Source::open(&path, of_schema("payments")).unwrap();
+    let rows: Vec<_> = source.rows().unwrap().map(std::result::Result::unwrap).collect();
+    let (id, record) = rows[0].as_ref().unwrap();
+    let payment = sync_core::model::Payment::from_record(record).unwrap();
+    assert_eq!((id.as_str(), payment.amount.unwrap().to_string().as_str(), payment.deposit), ("P-1", "40.10", Some(true)));
+    assert_eq!((payment.allocations.len(), &payment.extra["till"]), (1, &sync_core::Value::text("2")));
+    for (row, header, place) in [(&rows[1], "Date", (3, 9)), (&rows[2], "Amount", (4, 24))] {
+        let bad = row.as_ref().unwrap_err();
+        assert_eq!((bad.header.as_deref(), (bad.place.line, bad.place.column)), (Some(header), place));
+    }
+}
+
+#[test]
+fn other_records_come_as_json_lines_and_invoices_as_nothing_else() {
+    let content = br#"{"id": "T-1", "title": "Reef", "date": "2026-05-17", "start_time": "09:00"}
+{"id": "T-2", "date": "tomorrow"}
+{"id": "T-1"}
+"#;
+    let (_dir, path) = file("t.jsonl", content);
+    let source = Source::open(&path, of_schema("trips")).unwrap();
+    let rows: Vec<_> = source.rows().unwrap().map(std::result::Result::unwrap).collect();
+    assert!(rows[0].is_ok());
+    let bad = rows[1].as_ref().unwrap_err();
+    assert_eq!((bad.place.line, bad.to_string().as_str()), (2, "line 2, column 1 (date): not a day such as 2026-05-17"));
+    assert_eq!(rows[2].as_ref().unwrap_err().reason, BadReason::DuplicateId { first_line: 1 });
+    let (_dir, path) = file("i.csv", b"id,number\n1,D-1\n");
+    assert!(Source::open(&path, of_schema("invoices")).unwrap_err().remedy().unwrap().contains("JSON Lines"));
+}

@@ -16,9 +16,6 @@ use super::{
     seed::{Document, Rng},
 };
 
-/// Records as a host keeps them: by id.
-pub(crate) type Rows = Vec<(LocalId, Record)>;
-
 /// The bookings of the sample: their invoices, and what was paid on them.
 #[derive(Clone, Default, PartialEq)]
 pub struct Bookings {
@@ -27,6 +24,9 @@ pub struct Bookings {
     /// Payments and refunds.
     pub payments: Vec<(LocalId, Payment)>,
 }
+
+/// Records as the store keeps them.
+pub(super) type Stored = Vec<(LocalId, Record)>;
 
 /// Prints no content.
 impl std::fmt::Debug for Bookings {
@@ -66,7 +66,7 @@ impl Bookings {
     }
 
     /// As the store keeps them: invoices, then payments.
-    pub(crate) fn into_rows(self) -> (Rows, Rows) {
+    pub fn into_rows(self) -> (Stored, Stored) {
         let invoices = self.invoices.into_iter().map(|(id, invoice)| (id, invoice.into_record())).collect();
         (invoices, self.payments.into_iter().map(|(id, payment)| (id, payment.into_record())).collect())
     }
