@@ -1,8 +1,9 @@
 //! What a plan means in Google Calendar, in an owner's words.
 
-use std::collections::BTreeMap;
-
-use sync_core::{Facts, PlanDigest, ResourceName};
+use sync_core::{
+    Facts, PlanDigest,
+    words::{count, counted},
+};
 
 use crate::{check, descriptor::DESCRIPTOR, settings::GoogleCalendarSettings};
 
@@ -16,46 +17,23 @@ pub(crate) fn summary(settings: &GoogleCalendarSettings, facts: &Facts, plan: &P
     for (verb, link, counts) in
         [("adds", "to", plan.creates), ("changes", "in", plan.updates), ("deletes", "from", plan.removes)]
     {
-        if let Some(what) = counted(counts) {
+        if let Some(what) = counted(&DESCRIPTOR, counts) {
             lines.push(format!("{verb} {what} {link} {place}"));
         }
     }
     // We name no guests, and every call says that nobody is to be told.
     lines.push("sends 0 invitations and 0 mails".to_owned());
     for (calendar, left) in plan.left_behind {
-        let stay = if *left == 1 { "event stays" } else { "events stay" };
         let name = check::name(facts, calendar).unwrap_or(calendar.as_str());
-        lines.push(format!("{} {stay} behind in calendar {name}", grouped(*left)));
+        lines.push(format!("{} behind in calendar {name}", count(*left, "event stays", "events stay")));
     }
     lines
 }
 
-/// `40 trips and 1 training session`; `None` where there is nothing.
-fn counted(counts: &BTreeMap<ResourceName, u64>) -> Option<String> {
-    let one = |resource: &sync_core::Resource| {
-        let count = counts.get(resource.name.as_str()).copied().filter(|count| *count > 0)?;
-        let noun = if count == 1 { resource.nouns.0 } else { resource.nouns.1 };
-        Some(format!("{} {noun}", grouped(count)))
-    };
-    let parts: Vec<String> = DESCRIPTOR.resources.iter().filter_map(one).collect();
-    (!parts.is_empty()).then(|| parts.join(" and "))
-}
-
-/// `9,204`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use serde_json::json;
     use sync_core::ContainerId;
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use sync_core::{
     AccountId, Check, Checked, Choice, Choices, ContainerId, Context, Error, ErrorKind, Facts, Problem, Result,
+    words::thousands,
 };
 
 use crate::{
@@ -13,7 +14,6 @@ use crate::{
     merge,
     model::{Audience, Audiences, Definitions, MergeField, MergeFields, Root, Segment, Segments},
     push_tags,
-    summary::grouped,
 };
 
 /// The member of the facts that holds the audience.
@@ -129,7 +129,7 @@ async fn audiences(handler: &Handler, cx: &Context<'_>) -> Result<Vec<Choice>> {
         let read: Audiences = parse(&cx.send(call).await?, "lists.list")?;
         let n_read = read.lists.len();
         choices.extend(read.lists.into_iter().map(|audience| {
-            let label = format!("{} ({} contacts)", audience.name, grouped(audience.stats.member_count));
+            let label = format!("{} ({} contacts)", audience.name, thousands(audience.stats.member_count));
             choice(audience.id, label)
         }));
         if is_last(page, count, n_read, read.total_items) {

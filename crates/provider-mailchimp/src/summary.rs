@@ -1,6 +1,9 @@
 //! What a plan means at Mailchimp, in an owner's words: the bill and the mails.
 
-use sync_core::{Facts, PlanDigest, Verb};
+use sync_core::{
+    Facts, PlanDigest, Verb,
+    words::{count, thousands},
+};
 
 use crate::{
     check::{audience_name, has_welcome, member_count},
@@ -20,7 +23,7 @@ pub(crate) fn summary(facts: &Facts, plan: &PlanDigest<'_>) -> Vec<String> {
     let (creates, updates, removes) = (of(Verb::Create), of(Verb::Update), of(Verb::Remove));
     let effect = |name: &str| plan.effects.get(name).copied().unwrap_or(0);
     let audience = audience_name(facts).map_or_else(|| "the audience".to_owned(), |name| format!("audience {name}"));
-    let now = member_count(facts).map(|count| format!(" ({} now)", grouped(count))).unwrap_or_default();
+    let now = member_count(facts).map(|n| format!(" ({} now)", thousands(n))).unwrap_or_default();
     let mut lines = Vec::new();
     if creates > 0 {
         lines.push(format!("adds {} to {audience}{now}", contacts(creates)));
@@ -42,7 +45,7 @@ pub(crate) fn summary(facts: &Facts, plan: &PlanDigest<'_>) -> Vec<String> {
     match effect(CONFIRMATION_MAIL.name) {
         0 => lines.push("sends 0 confirmation mails".to_owned()),
         1 => lines.push("asks 1 person to confirm by e-mail".to_owned()),
-        mails => lines.push(format!("asks {} people to confirm by e-mail", grouped(mails))),
+        mails => lines.push(format!("asks {} people to confirm by e-mail", thousands(mails))),
     }
     match effect(AUTOMATION.name) {
         0 if creates > 0 && !has_welcome(facts) => {
@@ -52,30 +55,16 @@ pub(crate) fn summary(facts: &Facts, plan: &PlanDigest<'_>) -> Vec<String> {
         }
         0 => {}
         1 => lines.push("1 change may start automations, and these may send".to_owned()),
-        starts => lines.push(format!("{} changes may start automations, and these may send", grouped(starts))),
+        starts => lines.push(format!("{} changes may start automations, and these may send", thousands(starts))),
     }
     for (container, left) in plan.left_behind {
-        let stay = if *left == 1 { "contact stays" } else { "contacts stay" };
-        lines.push(format!("{} {stay} behind in audience {container}", grouped(*left)));
+        lines.push(format!("{} behind in audience {container}", count(*left, "contact stays", "contacts stay")));
     }
     lines
 }
 
-fn contacts(count: u64) -> String {
-    if count == 1 { "1 contact".to_owned() } else { format!("{} contacts", grouped(count)) }
-}
-
-/// `9,204`.
-pub(crate) fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
+fn contacts(n: u64) -> String {
+    count(n, "contact", "contacts")
 }
 
 #[cfg(test)]
@@ -129,12 +118,5 @@ mod tests {
     #[test]
     fn who_stays_behind_is_counted() {
         assert_eq!(lines(0, 1, &[], 3100, false).last().unwrap(), "3,100 contacts stay behind in audience old1");
-    }
-
-    #[test]
-    fn numbers_have_their_thousands_apart() {
-        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
-            assert_eq!(grouped(number), text);
-        }
     }
 }

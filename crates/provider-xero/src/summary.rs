@@ -1,8 +1,6 @@
 //! What a plan means in Xero, in an owner's words.
 
-use std::collections::BTreeMap;
-
-use sync_core::{Facts, PlanDigest, ResourceName};
+use sync_core::{Facts, PlanDigest, words::counted};
 
 use crate::{descriptor::DESCRIPTOR, ledger::Ledger};
 
@@ -13,7 +11,7 @@ pub(crate) fn summary(facts: &Facts, plan: &PlanDigest<'_>) -> Vec<String> {
     for (verb, link, counts) in
         [("adds", "to", plan.creates), ("changes", "in", plan.updates), ("archives, voids or deletes", "in", plan.removes)]
     {
-        if let Some(what) = counted(counts) {
+        if let Some(what) = counted(&DESCRIPTOR, counts) {
             lines.push(format!("{verb} {what} {link} {place}"));
         }
     }
@@ -22,33 +20,10 @@ pub(crate) fn summary(facts: &Facts, plan: &PlanDigest<'_>) -> Vec<String> {
     lines
 }
 
-/// `40 invoices and 1 payment`; `None` where there is nothing.
-fn counted(counts: &BTreeMap<ResourceName, u64>) -> Option<String> {
-    let one = |resource: &sync_core::Resource| {
-        let count = counts.get(resource.name.as_str()).copied().filter(|count| *count > 0)?;
-        let noun = if count == 1 { resource.nouns.0 } else { resource.nouns.1 };
-        Some(format!("{} {noun}", grouped(count)))
-    };
-    let mut parts: Vec<String> = DESCRIPTOR.resources.iter().filter_map(one).collect();
-    let last = parts.pop()?;
-    Some(if parts.is_empty() { last } else { format!("{} and {last}", parts.join(", ")) })
-}
-
-/// `9,204`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use serde_json::json;
 
     use super::*;

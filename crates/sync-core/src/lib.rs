@@ -31,6 +31,7 @@ mod sign_in;
 mod signal;
 mod tally;
 mod value;
+pub mod words;
 #[doc(hidden)]
 pub mod zoo;
 

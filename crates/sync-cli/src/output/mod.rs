@@ -3,7 +3,6 @@
 //! Results go to standard output, everything about how it goes to standard error. With `--json`, standard output holds
 //! exactly one document, also when the command fails.
 
-mod number;
 mod progress;
 
 use std::io::{self, IsTerminal as _};
@@ -14,8 +13,8 @@ use sync_core::{Error, Retry};
 
 use crate::exit::Exit;
 
-pub(crate) use number::{count, thousands};
 pub(crate) use progress::Bar;
+pub(crate) use sync_core::words::{count, thousands};
 
 /// Where and how the program prints.
 #[derive(Debug, Clone, Copy)]

@@ -1,7 +1,12 @@
 //! Numbers as people read them.
 
+use std::collections::BTreeMap;
+
+use crate::{Descriptor, ResourceName};
+
 /// `1234567` as `1,234,567`.
-pub(crate) fn thousands(n: u64) -> String {
+#[must_use]
+pub fn thousands(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
@@ -14,8 +19,23 @@ pub(crate) fn thousands(n: u64) -> String {
 }
 
 /// `1 item`, `2,000 items`.
-pub(crate) fn count(n: u64, one: &str, many: &str) -> String {
+#[must_use]
+pub fn count(n: u64, one: &str, many: &str) -> String {
     format!("{} {}", thousands(n), if n == 1 { one } else { many })
+}
+
+/// `40 trips, 2 guides and 1 training session`, in the descriptor's order and nouns; `None` where there is nothing.
+#[must_use]
+pub fn counted(descriptor: &Descriptor, counts: &BTreeMap<ResourceName, u64>) -> Option<String> {
+    let resources = descriptor.resources.iter();
+    let mut parts: Vec<String> = resources
+        .filter_map(|resource| {
+            let n = counts.get(resource.name.as_str()).copied().filter(|n| *n > 0)?;
+            Some(count(n, resource.nouns.0, resource.nouns.1))
+        })
+        .collect();
+    let last = parts.pop()?;
+    Some(if parts.is_empty() { last } else { format!("{} and {last}", parts.join(", ")) })
 }
 
 #[cfg(test)]
