@@ -134,6 +134,7 @@ pub(crate) static DESCRIPTOR: Descriptor = Descriptor {
         client_auth: OAuthClientAuth::Form,
         pkce: true,
         // Without the second, Google gives a refresh token with the first consent alone.
+        loopback_host: "127.0.0.1",
         authorize_params: &[("access_type", "offline"), ("prompt", "consent")],
         expires: true,
     })],

@@ -123,6 +123,7 @@ pub(crate) static DESCRIPTOR: Descriptor = Descriptor {
             scopes: &[],
             client_auth: OAuthClientAuth::Form,
             pkce: false,
+            loopback_host: "127.0.0.1",
             authorize_params: &[],
             expires: false,
         }),

@@ -225,6 +225,9 @@ pub(crate) static DESCRIPTOR: Descriptor = Descriptor {
         scopes: &[OFFLINE, CONTACTS_SCOPE, "accounting.invoices", "accounting.payments", SETTINGS_SCOPE],
         client_auth: OAuthClientAuth::Basic,
         pkce: false,
+        // Ways back are `https`, or `http` on localhost.
+        // Source: <https://developer.xero.com/documentation/guides/oauth2/auth-flow/> (read 2026-11-22).
+        loopback_host: "localhost",
         authorize_params: &[],
         expires: true,
     })],

@@ -1,4 +1,4 @@
-//! Signing in at Google: the page, the way back, and all that can go wrong between them.
+//! Signing in with the browser: the page, the way back, and all that can go wrong between them.
 
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail by panicking")]
 
@@ -12,7 +12,9 @@ use std::{
 
 use serde_json::{Value, json};
 use support::World;
-use sync_sandbox::{Google, GoogleClientSeed, GoogleSeed, SandboxOptions};
+use sync_sandbox::{
+    Google, GoogleClientSeed, GoogleSeed, SandboxOptions, Xero, XeroClientSeed, XeroConsentSeed, XeroSeed, XeroTenantSeed,
+};
 use url::{Url, form_urlencoded};
 
 const CAPTAIN: &str = "captain@example.com";
@@ -58,18 +60,7 @@ impl Port {
         let args = [&["connect", "google-calendar"], args].concat();
         let mut command = self.world.command(&args);
         change(&mut command);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        let page = loop {
-            let mut line = String::new();
-            assert!(stderr.read_line(&mut line).unwrap() > 0, "no page to open");
-            assert!(!line.starts_with("error"), "{line}");
-            if let Ok(page) = line.trim().parse::<Url>() {
-                break page;
-            }
-        };
-        Waiting { child, stderr, page }
+        Waiting::on(command)
     }
 
     fn request(&self, method: &str, path: &str, body: &str) -> String {
@@ -78,6 +69,21 @@ impl Port {
 }
 
 impl Waiting {
+    /// Starts it, and reads the page.
+    fn on(mut command: std::process::Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        loop {
+            let mut line = String::new();
+            assert!(stderr.read_line(&mut line).unwrap() > 0, "no page to open");
+            assert!(!line.starts_with("error"), "{line}");
+            if let Ok(page) = line.trim().parse::<Url>() {
+                break Self { child, stderr, page };
+            }
+        }
+    }
+
     /// What the page does when the person decides; where the browser is sent.
     fn decide(&self, port: &Port, allow: bool, untick: &[&str]) -> Url {
         let query = self.page.query().unwrap();
@@ -89,10 +95,7 @@ impl Waiting {
             form.append_pair("granted", scope);
         }
         let answer = port.request("POST", self.page.path(), &form.finish());
-        let back = answer
-            .lines()
-            .find_map(|line| line.to_lowercase().starts_with("location:").then(|| line["location:".len()..].trim()));
-        back.unwrap_or_else(|| panic!("{answer}")).parse().unwrap()
+        sent_to(&answer)
     }
 
     fn param(&self, name: &str) -> String {
@@ -129,6 +132,14 @@ fn http(port: u16, method: &str, path: &str, body: &str) -> String {
     answer
 }
 
+/// Where an answer sends the browser.
+fn sent_to(answer: &str) -> Url {
+    let back = answer
+        .lines()
+        .find_map(|line| line.to_lowercase().starts_with("location:").then(|| line["location:".len()..].trim()));
+    back.unwrap_or_else(|| panic!("{answer}")).parse().unwrap()
+}
+
 /// The browser follows the way back.
 fn follow(back: &Url) -> String {
     http(back.port().unwrap(), "GET", &format!("{}?{}", back.path(), back.query().unwrap()), "")
@@ -150,6 +161,31 @@ fn the_browser_comes_back_and_a_calendar_of_its_own_is_made() {
     assert!(calendar.ends_with("@group.calendar.google.com"), "{connected}");
     let shown = port.world.run(&["plan", "google-calendar", "--json"]);
     assert_eq!(shown.code, 0, "{shown:?}");
+}
+
+#[test]
+fn xero_sends_people_back_to_localhost_and_one_of_its_organisations_is_chosen() {
+    let consent = XeroConsentSeed::default().choosing("Blue Manta Diving").choosing("Reef School");
+    let seed = XeroSeed::new("desk@shop.example.com", XeroTenantSeed::new("Blue Manta Diving"))
+        .with_tenant(XeroTenantSeed::new("Reef School"))
+        .with_oauth_client(XeroClientSeed::new("client-1", "client-s3cret"))
+        .with_consent(consent);
+    let world = World::around(Xero::new(seed), SandboxOptions::default());
+    let url = format!("http://127.0.0.1:{}", world.port);
+    let endpoints = format!("api = \"{url}\"\nlogin = \"{url}\"\nidentity = \"{url}\"\n");
+    world.write("syncctl.toml", format!("organization = \"reef\"\n[providers.xero.endpoints]\n{endpoints}"));
+    let school = XeroTenantSeed::new("Reef School").id();
+    let mut command = world.command(&["connect", "xero", "--json", "--account", &school, "--setting", "account=200"]);
+    command.env("SYNCCTL_XERO_CLIENT_ID", "client-1").env("SYNCCTL_XERO_CLIENT_SECRET", "client-s3cret");
+    let waiting = Waiting::on(command);
+    // Xero's page would refuse 127.0.0.1, and so does the double.
+    assert!(waiting.param("redirect_uri").starts_with("http://localhost:"), "{}", waiting.page);
+    let path = format!("{}?{}", waiting.page.path(), waiting.page.query().unwrap());
+    let reply = follow(&sent_to(&http(world.port, "GET", &path, "")));
+    assert!(reply.contains("You can close this page"), "{reply}");
+    let (code, connected, said) = waiting.end();
+    assert_eq!(code, 0, "{connected} {said}");
+    assert_eq!(connected["account"], json!(school), "{connected}");
 }
 
 #[test]

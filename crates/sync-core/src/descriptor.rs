@@ -306,6 +306,9 @@ pub struct OAuthServer {
     pub client_auth: OAuthClientAuth,
     /// Whether PKCE (S256) is used.
     pub pkce: bool,
+    /// The host of a way back that ends at a port of the person's own machine: `127.0.0.1`, as RFC 8252 advises (section
+    /// 8.3, <https://www.rfc-editor.org/rfc/rfc8252#section-8.3>), where the provider takes it.
+    pub loopback_host: &'static str,
     /// Further parameters of the consent page.
     pub authorize_params: &'static [(&'static str, &'static str)],
     /// False when tokens live until they are revoked: `expires_in` is then ignored and nothing is refreshed.

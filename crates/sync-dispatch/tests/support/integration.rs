@@ -66,6 +66,7 @@ const SERVER: OAuthServer = OAuthServer {
     scopes: &["books"],
     client_auth: OAuthClientAuth::Form,
     pkce: true,
+    loopback_host: "127.0.0.1",
     authorize_params: &[],
     expires: true,
 };

@@ -267,6 +267,7 @@ pub(crate) const OAUTH: OAuthServer = OAuthServer {
     scopes: &["read", "write"],
     client_auth: OAuthClientAuth::Form,
     pkce: true,
+    loopback_host: "127.0.0.1",
     authorize_params: &[("access_type", "offline")],
     expires: true,
 };

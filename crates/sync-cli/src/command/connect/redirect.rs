@@ -5,7 +5,7 @@ mod way_back;
 
 use std::time::Duration;
 
-use sync_core::{Error, ErrorKind, Owner, Random as _, Result, Scope};
+use sync_core::{AuthScheme, Error, ErrorKind, Owner, Random as _, Result, Scope};
 use sync_dispatch::{ConnectOptions, Connected, http::system_random};
 use tokio::net::TcpListener;
 use url::Url;
@@ -34,8 +34,8 @@ pub(super) async fn sign_in(
             .with_remedy("Choose another with --redirect-port.")
     })?;
     let port = listener.local_addr().map(|address| address.port()).unwrap_or(port);
-    // 127.0.0.1 rather than localhost: RFC 8252, section 8.3 (<https://www.rfc-editor.org/rfc/rfc8252#section-8.3>).
-    let redirect: Url = format!("http://127.0.0.1:{port}{PATH}")
+    let host = loopback_host(bench, scope);
+    let redirect: Url = format!("http://{host}:{port}{PATH}")
         .parse()
         .map_err(|error: url::ParseError| Error::new(ErrorKind::Internal, "the way back has no URL").with_source(error))?;
     // Only this process knows it: the way back counts here alone.
@@ -68,6 +68,17 @@ pub(super) async fn sign_in(
             .with_owner(Owner::EndUserData)
             .with_remedy(format!("Start again. {mismatch} Without a browser on this machine, use --paste.")))
     })
+}
+
+/// The name of this machine that the provider sends people back to.
+fn loopback_host(bench: &Workbench, scope: &Scope) -> &'static str {
+    let descriptor = bench.dispatcher.descriptors().find(|descriptor| descriptor.id == scope.integration.as_str());
+    let mut schemes = descriptor.into_iter().flat_map(|descriptor| descriptor.auth);
+    let host = schemes.find_map(|scheme| match scheme {
+        AuthScheme::OAuth(server) => Some(server.loopback_host),
+        _ => None,
+    });
+    host.unwrap_or("127.0.0.1")
 }
 
 fn minutes(seconds: u64) -> String {
