@@ -186,6 +186,29 @@ fn xero_sends_people_back_to_localhost_and_one_of_its_organisations_is_chosen() 
     let (code, connected, said) = waiting.end();
     assert_eq!(code, 0, "{connected} {said}");
     assert_eq!(connected["account"], json!(school), "{connected}");
+
+    // What the README says of files, as far as the books.
+    world.write("customers.csv", "id,first name,last name\nC-1042,Ada,Lovelace\n");
+    world.write(
+        "invoices.jsonl",
+        r#"{"id": "B-1", "number": "D-1042", "customer": "C-1042", "date": "2026-05-17", "currency": "EUR", "total": "180.00", "lines": [{"description": "Two dives", "quantity": 2, "unit_amount": "90.00", "line_type": "trip"}]}"#,
+    );
+    world.write(
+        "payments.jsonl",
+        r#"{"id": "P-1", "invoice": "B-1", "date": "2026-05-17", "currency": "EUR", "amount": "180.00", "method": "card"}"#,
+    );
+    for (collection, file) in
+        [("customers", "customers.csv"), ("invoices", "invoices.jsonl"), ("payments", "payments.jsonl")]
+    {
+        world.run(&["import", collection, file]).exits(0);
+    }
+    world.run(&["settings", "xero", "--set", r#"payment_accounts={"card":"091"}"#]).exits(0);
+    let plan = world.run(&["sync", "xero", "--json"]).exits(5).json();
+    let hash = plan["details"]["planHash"].as_str().unwrap().to_owned();
+    world.run(&["sync", "xero", "--json", "--approve", &hash]).exits(0);
+    let books = &world.sandbox.state()["tenants"]["Reef School"];
+    let payments: Vec<&Value> = books["payments"].as_object().unwrap().values().collect();
+    assert!(payments.len() == 1 && payments[0]["Amount"].as_f64() == Some(180.0), "{payments:?}");
 }
 
 #[test]

@@ -38,9 +38,9 @@ pub struct Schema {
     pub collection: &'static str,
     /// What people call one of its records, and several.
     pub nouns: (&'static str, &'static str),
-    /// Its fields by the model's names.
+    /// Its fields by the model's names; a payment of one document may name it by `invoice`.
     pub fields: &'static [(&'static str, Shape)],
-    check: fn(&Record) -> Checked<()>,
+    check: fn(&mut Record) -> Checked<()>,
 }
 
 /// All of them but customers, whose columns have rules of their own.
@@ -125,15 +125,22 @@ fn currency(code: Option<&str>) -> Checked<()> {
     code.map_or(Ok(()), |code| Currency::parse(code).map(|_| ()))
 }
 
-fn invoice(record: &Record) -> Checked<()> {
+fn invoice(record: &mut Record) -> Checked<()> {
     Invoice::from_record(record).and_then(|invoice| currency(invoice.currency.as_deref()))
 }
 
-fn payment(record: &Record) -> Checked<()> {
+/// What pays one document has an allocation of all of it, as any other.
+fn payment(record: &mut Record) -> Checked<()> {
+    if let Some(invoice) = record.remove("invoice")
+        && record.value("allocations").is_none()
+    {
+        let amount = record.value("amount").cloned().unwrap_or(Value::Null);
+        record.set("allocations", Value::List(vec![Record::new().with("invoice", invoice).with("amount", amount)]));
+    }
     Payment::from_record(record).and_then(|payment| currency(payment.currency.as_deref()))
 }
 
-fn event(record: &Record) -> Checked<()> {
+fn event(record: &mut Record) -> Checked<()> {
     Event::from_record(record).map(|_| ())
 }
 
@@ -211,7 +218,7 @@ impl Schema {
             }
         }
         let id = id.filter(|id| !id.trim().is_empty()).ok_or((Some("id".to_owned()), BadReason::NoId))?;
-        (self.check)(&record).map_err(|error| {
+        (self.check)(&mut record).map_err(|error| {
             // The view's words name the field and hold no content.
             (None, BadReason::Refused { problem: error.message().to_owned() })
         })?;
@@ -330,6 +337,16 @@ mod tests {
         assert_eq!(invoice.lines[0].unit_amount.unwrap().to_string(), "90.10");
         assert_eq!(invoice.customer, Some(Ref::Local { collection: Collection::CUSTOMERS, id: "C-1".into() }));
         assert_eq!(invoice.extra["till"], Value::Decimal(2.into()));
+    }
+
+    #[test]
+    fn a_payment_that_names_its_document_has_an_allocation_of_all_of_it() {
+        let line = r#"{"id": "P-1", "invoice": "B-1", "amount": "180.00"}"#;
+        let (_, record) = Schema::of("payments").unwrap().read(line).unwrap();
+        assert!(record.value("invoice").is_none(), "no provider asks for it");
+        let payment = Payment::from_record(&record).unwrap();
+        let to = Some(Ref::Local { collection: Collection::INVOICES, id: "B-1".into() });
+        assert_eq!((payment.allocations[0].invoice.clone(), payment.allocations[0].amount), (to, payment.amount));
     }
 
     #[test]

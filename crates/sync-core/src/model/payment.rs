@@ -46,7 +46,7 @@ pub struct Payment {
     pub currency: Option<String>,
     /// How much, never negative. Field `amount`.
     pub amount: Option<Decimal>,
-    /// What it pays. Field `allocations`, a list. A record with the field `invoice` instead pays that one in full.
+    /// What it pays. Field `allocations`, a list.
     pub allocations: Vec<Allocation>,
     /// The host's word for how it was paid, such as `card`: accounts are chosen by it. Field `method`.
     pub method: Option<String>,
@@ -173,12 +173,7 @@ impl Model for Payment {
                 "currency" => payment.currency = text(field, value)?,
                 "amount" => payment.amount = number(field, value)?,
                 "allocations" => {
-                    let read = list(field, value)?.iter().map(Allocation::from_record).collect::<Result<Vec<_>>>()?;
-                    payment.allocations.extend(read);
-                }
-                "invoice" => {
-                    let invoice = reference(field, value)?;
-                    payment.allocations.extend(invoice.map(|to| Allocation { invoice: Some(to), ..Allocation::default() }));
+                    payment.allocations = list(field, value)?.iter().map(Allocation::from_record).collect::<Result<_>>()?;
                 }
                 "method" => payment.method = text(field, value)?,
                 "reference" => payment.reference = text(field, value)?,
@@ -239,13 +234,6 @@ mod tests {
         let read: Record = serde_json::from_str(&serde_json::to_string(&record).unwrap()).unwrap();
         assert_eq!(Payment::from_record(&read).unwrap(), full());
         assert!(!format!("{:?}", full()).contains("pi_1"));
-    }
-
-    #[test]
-    fn a_single_invoice_is_a_list_of_one() {
-        let record = Record::new().with("invoice", Value::Ref(invoice("9")));
-        let payment = Payment::from_record(&record).unwrap();
-        assert_eq!(payment.allocations, [Allocation { invoice: Some(invoice("9")), ..Allocation::default() }]);
     }
 
     #[test]
