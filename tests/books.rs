@@ -58,13 +58,7 @@ impl Books {
         }
         let connected = async {
             books.rig.connect_by_token(ORG, TOKEN, all).await?;
-            // A person chose the organisation.
-            let store = books.rig.store();
-            let row = store.connection(&books.rig.scope(ORG)).await?;
-            let Some(mut row) = row else { return Ok(()) };
-            let revision = row.revision;
-            row.account = Some(tenant.as_str().into());
-            store.put_connection(&row, Some(revision)).await.map(|_| ())
+            books.rig.choose(ORG, &tenant).await
         };
         let connected: sync_core::Result<()> = books.clock.block_on(connected);
         connected.unwrap_or_else(|error| panic!("{error:?}"));

@@ -227,6 +227,17 @@ impl Rig {
         self.store.put_connection(&row, None).await.map(|_| ())
     }
 
+    /// What a person does where a sign-in reaches several accounts.
+    ///
+    /// # Errors
+    /// When there is no connection.
+    pub async fn choose(&self, organization: &str, account: &str) -> Result<()> {
+        let mut row = self.row(&self.scope(organization)).await?;
+        row.account = Some(account.into());
+        let revision = row.revision;
+        self.store.put_connection(&row, Some(revision)).await.map(|_| ())
+    }
+
     /// Changes an organization's settings.
     ///
     /// # Errors

@@ -8,7 +8,8 @@
 //! - The other side is `syncctl sandbox` in a process of its own, over loopback. Calls, and the time from the first of
 //!   a kind to its last answer, come from the sandbox's log: one clock for us and for the peer.
 //! - The peer ([`peer`]) posts the bodies that our own run posted, with as many calls at once, in a bare reqwest loop.
-//! - Events go to a double of Google Calendar in the same way; `calendar` stands for all cases about it.
+//! - Events go to a double of Google Calendar in the same way, sales to one of Xero; `calendar` and `xero` stand for all cases
+//!   about them.
 //! - Figures of a library alone are taken in this process, which is an optimised build, by the processor time of one
 //!   thread. Quotas are held against virtual time, with the sandbox in this process.
 //!
@@ -25,9 +26,12 @@ pub(crate) mod peer;
 mod planning;
 mod postgres;
 mod push;
+mod quota;
 mod report;
 mod shop;
+mod site;
 mod start;
+mod xero;
 
 use std::fs;
 
@@ -97,6 +101,14 @@ const CASES: &[Case] = &[
     },
     Case { name: "calendar-audit", about: "both sides of a calendar compared in full", run: calendar::audit::run },
     Case { name: "calendar-quota", about: "a first push within the quotas, in virtual time", run: calendar::quota::run },
+    Case {
+        name: "xero-push",
+        about: "customers, invoices and payments to books: a first push, nothing changed",
+        run: xero::push::run,
+    },
+    Case { name: "xero-latency", about: "a first push to slow books, against a bare reqwest loop", run: xero::latency::run },
+    Case { name: "xero-pull", about: "invoices that were written there are made here", run: xero::pull::run },
+    Case { name: "xero-quota", about: "a first push within Xero's limits, in virtual time", run: xero::quota::run },
     Case { name: "build", about: "one provider against all features: crates, clean build time, size", run: build::run },
 ];
 

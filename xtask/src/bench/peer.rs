@@ -1,7 +1,7 @@
-//! `cargo xtask bench-peer BASE_URL BODIES N_AT_ONCE`: the bare reqwest loop that our push is held against.
+//! `cargo xtask bench-peer BASE_URL BODIES N_AT_ONCE [HEADER=VALUE…]`: the bare reqwest loop that our push is held against.
 //!
-//! BODIES is a file with a call a line, `PATH\tTYPE\tBODY`: the body's content type, and the body as a JSON text. The key
-//! goes in the environment, as `BENCH_KEY`.
+//! BODIES is a file with a call a line, `METHOD\tPATH\tTYPE\tBODY`: the body's content type, and the body as a JSON text. The
+//! key goes in the environment, as `BENCH_KEY`; further headers go with each call.
 
 use std::{
     fs,
@@ -15,9 +15,11 @@ use std::{
 use crate::Result;
 
 pub(crate) fn run(args: &[&str]) -> Result<()> {
-    let [base, bodies, at_once] = args else {
-        return Err("usage: cargo xtask bench-peer BASE_URL BODIES N_AT_ONCE".to_owned());
+    let [base, bodies, at_once, headers @ ..] = args else {
+        return Err("usage: cargo xtask bench-peer BASE_URL BODIES N_AT_ONCE [HEADER=VALUE…]".to_owned());
     };
+    let headers = headers.iter().filter_map(|header| header.split_once('='));
+    let headers: Vec<_> = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
     let at_once = at_once.parse().map_err(|_| format!("`{at_once}` is no number of calls"))?;
     let text = fs::read_to_string(bodies).map_err(|error| format!("{bodies}: {error}"))?;
     let calls = parse(&text)?;
@@ -25,46 +27,55 @@ pub(crate) fn run(args: &[&str]) -> Result<()> {
     let key = std::env::var("BENCH_KEY").map_err(|_| "set BENCH_KEY to the key of the sandbox")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| error.to_string())?;
     let start = Instant::now();
-    runtime.block_on(post_all((*base).to_owned(), calls, key, at_once))?;
+    runtime.block_on(post_all(Peer { base: (*base).to_owned(), key, headers }, calls, at_once))?;
     println!("{}", serde_json::json!({"calls": n_calls, "seconds": start.elapsed().as_secs_f64()}));
     Ok(())
+}
+
+/// Whom it calls, and as whom.
+struct Peer {
+    base: String,
+    key: String,
+    headers: Vec<(String, String)>,
 }
 
 /// One call.
 #[derive(Debug, Clone, PartialEq)]
 struct Post {
+    method: String,
     path: String,
     content_type: String,
     body: String,
 }
 
 /// A call as a line of the file.
-pub(super) fn line(path: &str, content_type: &str, body: &str) -> String {
-    format!("{path}\t{content_type}\t{}\n", serde_json::Value::from(body))
+pub(super) fn line(method: &str, path: &str, content_type: &str, body: &str) -> String {
+    format!("{method}\t{path}\t{content_type}\t{}\n", serde_json::Value::from(body))
 }
 
 /// The calls of the file, in order.
 fn parse(text: &str) -> Result<Vec<Post>> {
     let split = |(line_idx, line): (usize, &str)| {
-        let wrong = || format!("line {}: no path, content type and body with tabs between them", line_idx + 1);
-        let (path, rest) = line.split_once('\t').ok_or_else(wrong)?;
+        let wrong = || format!("line {}: no method, path, content type and body with tabs between them", line_idx + 1);
+        let (method, rest) = line.split_once('\t').ok_or_else(wrong)?;
+        let (path, rest) = rest.split_once('\t').ok_or_else(wrong)?;
         let (content_type, body) = rest.split_once('\t').ok_or_else(wrong)?;
         let body = serde_json::from_str(body).map_err(|_| wrong())?;
-        Ok(Post { path: path.to_owned(), content_type: content_type.to_owned(), body })
+        Ok(Post { method: method.to_owned(), path: path.to_owned(), content_type: content_type.to_owned(), body })
     };
     text.lines().enumerate().map(split).collect()
 }
 
-async fn post_all(base: String, calls: Vec<Post>, key: String, at_once: usize) -> Result<()> {
+async fn post_all(peer: Peer, calls: Vec<Post>, at_once: usize) -> Result<()> {
     let client = reqwest::Client::builder().no_proxy().build().map_err(|error| error.to_string())?;
-    let shared = Arc::new((base, calls, key, AtomicUsize::new(0)));
+    let shared = Arc::new((peer, calls, AtomicUsize::new(0)));
     let mut workers = tokio::task::JoinSet::new();
     for _ in 0..at_once {
         let (client, shared) = (client.clone(), Arc::clone(&shared));
         workers.spawn(async move {
-            let (base, calls, key, next) = &*shared;
+            let (peer, calls, next) = &*shared;
             while let Some(call) = calls.get(next.fetch_add(1, Ordering::Relaxed)) {
-                post(&client, base, key, call).await?;
+                post(&client, peer, call).await?;
             }
             Ok::<(), String>(())
         });
@@ -75,10 +86,13 @@ async fn post_all(base: String, calls: Vec<Post>, key: String, at_once: usize) -
     Ok(())
 }
 
-/// Posts a body and reads the whole answer.
-async fn post(client: &reqwest::Client, base: &str, key: &str, call: &Post) -> Result<()> {
-    let url = format!("{base}{}", call.path);
-    let request = client.post(&url).bearer_auth(key).header("content-type", &call.content_type).body(call.body.clone());
+/// Sends a body and reads the whole answer.
+async fn post(client: &reqwest::Client, peer: &Peer, call: &Post) -> Result<()> {
+    let url = format!("{}{}", peer.base, call.path);
+    let method = call.method.parse().map_err(|_| format!("`{}` is no method", call.method))?;
+    let request = client.request(method, &url).bearer_auth(&peer.key).header("content-type", &call.content_type);
+    let request = peer.headers.iter().fold(request, |request, (name, value)| request.header(name, value));
+    let request = request.body(call.body.clone());
     let answer = request.send().await.map_err(|error| format!("{url}: {error}"))?;
     let status = answer.status();
     answer.bytes().await.map_err(|error| format!("{url}: {error}"))?;
@@ -124,13 +138,17 @@ mod tests {
         (base, told)
     }
 
+    fn peer(base: String) -> Peer {
+        Peer { base, key: "key".into(), headers: Vec::new() }
+    }
+
     fn call(body: &str) -> Post {
-        Post { path: "/x".into(), content_type: "application/json".into(), body: body.into() }
+        Post { method: "POST".into(), path: "/x".into(), content_type: "application/json".into(), body: body.into() }
     }
 
     #[test]
     fn a_body_comes_out_of_its_line_as_it_went_in() {
-        let text = line("/a", "text/plain", "{}") + &line("/x", "application/json", "--b\r\n\t\"x\"\r\n");
+        let text = line("POST", "/a", "text/plain", "{}") + &line("POST", "/x", "application/json", "--b\r\n\t\"x\"\r\n");
         assert_eq!(parse(&text).unwrap()[1], call("--b\r\n\t\"x\"\r\n"));
         assert!(parse("/a {}\n").unwrap_err().contains("line 1"));
         assert!(parse("/a\ttext/plain\t{\n").unwrap_err().contains("line 1"));
@@ -141,7 +159,7 @@ mod tests {
         let (base, mut told) = listen("200 OK").await;
         let calls: Vec<_> = (0..20).map(|i| call(&format!("{{\"n\":{i}}}"))).collect();
         let sent: BTreeSet<String> = calls.iter().map(|call| call.body.clone()).collect();
-        post_all(base, calls, "key".into(), 4).await.unwrap();
+        post_all(peer(base), calls, 4).await.unwrap();
         let mut got = BTreeSet::new();
         while let Ok(body) = told.try_recv() {
             assert!(got.insert(body), "a body came twice");
@@ -152,7 +170,7 @@ mod tests {
     #[tokio::test]
     async fn a_refusal_ends_the_loop() {
         let (base, _told) = listen("429 Too Many Requests").await;
-        let error = post_all(base, vec![call("{}")], "key".into(), 2).await.unwrap_err();
+        let error = post_all(peer(base), vec![call("{}")], 2).await.unwrap_err();
         assert!(error.contains("429"), "{error}");
     }
 }

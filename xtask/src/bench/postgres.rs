@@ -7,9 +7,9 @@ use sync_testkit::PostgresServer;
 use super::{
     Scale,
     contacts::Contacts,
-    push::expect,
     report::{Figure, Limit},
     shop::{Double, Shop},
+    site::expect,
 };
 use crate::Result;
 
@@ -35,13 +35,13 @@ fn runs(name: &str, database: &str, contacts: Contacts) -> Result<Vec<(&'static 
     let shop = Shop::on(name, database, contacts, &double)?;
     let hash = shop.plan()?;
     let (push, result) = shop.sync(Some(&hash))?;
-    expect(&result, "synced", contacts.n)?;
+    expect(&result, contacts.n)?;
     let (echoes, _) = shop.sync(None)?;
     let (nothing, result) = shop.sync(None)?;
-    expect(&result, "synced", 0)?;
+    expect(&result, 0)?;
     let import = shop.import(contacts.changed())?;
     let (changed, result) = shop.sync(None)?;
-    expect(&result, "synced", contacts.n_changed())?;
+    expect(&result, contacts.n_changed())?;
     Ok(vec![
         ("first push", push.wall),
         ("run after the push", echoes.wall),

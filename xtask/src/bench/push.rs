@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::{
     Scale,
     child::Measured,
     contacts::{Contacts, PER_CALL},
     report::{Figure, Limit, mib},
     shop::{Double, Log, Shop, is_call, is_listing, is_member_call, is_tag_call},
+    site::expect,
     start,
 };
 use crate::Result;
@@ -25,22 +24,17 @@ pub(super) fn run(scale: Scale) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-/// Calls of one kind between two looks at the log.
-fn between(before: &Log, after: &Log, of: fn(&str) -> bool) -> f64 {
-    after.calls(of).saturating_sub(before.calls(of)) as f64
-}
-
 fn first(shop: &Shop, double: &Double, contacts: Contacts, base: &Measured) -> Result<Vec<Figure>> {
     let hash = shop.plan()?;
     let before = double.log()?;
     let (measured, result) = shop.sync(Some(&hash))?;
     let after = double.log()?;
-    expect(&result, "synced", contacts.n)?;
+    expect(&result, contacts.n)?;
 
     let n = contacts.n as f64;
     let refused = result["failed"].as_u64().unwrap_or_default() as usize;
     let wall = measured.wall.as_secs_f64();
-    let calls = |of| between(&before, &after, of);
+    let calls = |of: fn(&str) -> bool| after.since(&before, of);
     let at_most = |limit: usize| Limit::AtMost(limit as f64);
     Ok(vec![
         Figure::new(
@@ -78,12 +72,12 @@ fn unchanged(shop: &Shop, double: &Double, contacts: Contacts, base: &Measured) 
     let before = double.log()?;
     let (nothing, result) = shop.sync(None)?;
     let after = double.log()?;
-    expect(&result, "synced", 0)?;
+    expect(&result, 0)?;
 
     shop.run(&["settings", "mailchimp", "--set", "same_address=oldest"])?;
     let (scan, result) = shop.sync(None)?;
     let scanned = double.log()?;
-    expect(&result, "synced", 0)?;
+    expect(&result, 0)?;
     let unchanged = result["details"]["outcomes"]["unchanged"].as_u64().unwrap_or_default();
     if unchanged != contacts.n as u64 {
         return Err(format!("the scan compared {unchanged} records instead of {}", contacts.n));
@@ -95,10 +89,10 @@ fn unchanged(shop: &Shop, double: &Double, contacts: Contacts, base: &Measured) 
     // What a run costs that scans nothing is taken off.
     let per_second = |all: Duration, less: Duration| n / all.saturating_sub(less).as_secs_f64().max(1e-3);
     Ok(vec![
-        Figure::new("run after the push: listing calls", between(&start, &before, is_listing), "calls", Limit::None),
+        Figure::new("run after the push: listing calls", before.since(&start, is_listing), "calls", Limit::None),
         Figure::new("run after the push: time", echoes.wall.as_secs_f64(), "s", Limit::None),
         Figure::new("nothing changed: writes", writes(&scanned) - writes(&start), "calls", Limit::AtMost(0.0)),
-        Figure::new("nothing changed: requests", between(&before, &after, is_call), "calls", Limit::AtMost(3.0)),
+        Figure::new("nothing changed: requests", after.since(&before, is_call), "calls", Limit::AtMost(3.0)),
         Figure::new("nothing changed: time of the process", millis(nothing.wall), "ms", Limit::AtMost(100.0)),
         Figure::new("nothing changed: processor time", millis(nothing.cpu), "ms", Limit::None),
         Figure::new("full scan: records a second", per_second(scan.wall, nothing.wall), "/s", Limit::AtLeast(100_000.0)),
@@ -117,24 +111,11 @@ fn changed(shop: &Shop, double: &Double, contacts: Contacts) -> Result<Vec<Figur
     let before = double.log()?;
     let (measured, result) = shop.sync(None)?;
     let after = double.log()?;
-    expect(&result, "synced", contacts.n_changed())?;
+    expect(&result, contacts.n_changed())?;
     let all = 2 + contacts.changed_tag_calls() + 5;
     Ok(vec![
-        Figure::new(
-            "1 % changed: calls with members",
-            between(&before, &after, is_member_call),
-            "calls",
-            Limit::AtMost(2.0),
-        ),
-        Figure::new("1 % changed: all calls", between(&before, &after, is_call), "calls", Limit::AtMost(all as f64)),
+        Figure::new("1 % changed: calls with members", after.since(&before, is_member_call), "calls", Limit::AtMost(2.0)),
+        Figure::new("1 % changed: all calls", after.since(&before, is_call), "calls", Limit::AtMost(all as f64)),
         Figure::new("1 % changed: time", measured.wall.as_secs_f64() * 1000.0, "ms", Limit::None),
     ])
-}
-
-/// A figure of a run that did something else than it should means nothing.
-pub(super) fn expect(result: &Value, name: &str, value: usize) -> Result<()> {
-    if result["success"] == true && result[name].as_u64() == Some(value as u64) {
-        return Ok(());
-    }
-    Err(format!("expected {name} to be {value}, but the run says {result}"))
 }

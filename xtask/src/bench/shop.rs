@@ -1,9 +1,8 @@
-//! A shop in a folder of its own, and the double that it syncs with in a process of its own.
+//! A shop with contacts, and the double that it syncs with in a process of its own.
 
 use std::{
-    fs,
     io::{BufRead as _, BufReader},
-    path::{Path, PathBuf},
+    ops::Deref,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -11,17 +10,18 @@ use std::{
 use serde_json::Value;
 
 use super::{
-    child::{Measured, measure},
+    child::Measured,
     contacts::Contacts,
+    site::{self, Site, get},
     start::syncctl,
 };
-use crate::{Result, cargo};
+use crate::Result;
 
 /// The key that opens the double.
 pub(super) const API_KEY: &str = "sandbox-us19";
 
 /// What a first push with tags by the hundred needs.
-const GRANT: &str = "automation";
+const GRANTS: &[&str] = &["automation"];
 
 /// A double in a process of its own; it ends with this.
 #[derive(Debug)]
@@ -112,6 +112,11 @@ impl Log {
         Duration::try_from(last.duration_since(first)).map_err(|error| format!("{operation}: {error}"))
     }
 
+    /// Calls of one kind since an earlier look.
+    pub(super) fn since(&self, before: &Self, of: impl Fn(&str) -> bool + Copy) -> f64 {
+        self.calls(of).saturating_sub(before.calls(of)) as f64
+    }
+
     /// Most calls that were open at once.
     pub(super) fn peak_in_flight(&self) -> u64 {
         self.0["peak_in_flight"].as_u64().unwrap_or_default()
@@ -139,98 +144,39 @@ pub(super) fn is_call(_: &str) -> bool {
     true
 }
 
-fn get(url: &str) -> Result<String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
-    runtime.block_on(async {
-        let client = reqwest::Client::builder().no_proxy().build().map_err(|error| error.to_string())?;
-        let answer = client.get(url).send().await.map_err(|error| format!("{url}: {error}"))?;
-        answer.text().await.map_err(|error| format!("{url}: {error}"))
-    })
-}
-
-/// A shop's folder, emptied at the start and removed at the end.
+/// A shop with contacts, and the site that it runs on.
 #[derive(Debug)]
-pub(super) struct Shop {
-    folder: PathBuf,
-    url: String,
-}
-
-impl Drop for Shop {
-    fn drop(&mut self) {
-        // What is left over is removed with the next start.
-        let _ = fs::remove_dir_all(&self.folder);
-    }
-}
+pub(super) struct Shop(Site);
 
 impl Shop {
-    /// A shop with these contacts, connected to the double; quotas are off.
+    /// A shop with these contacts, connected to the double.
     pub(super) fn open(name: &str, contacts: Contacts, double: &Double) -> Result<Self> {
-        Self::on(name, "bench.db", contacts, double)
+        Self::on(name, site::DATABASE, contacts, double)
     }
 
     /// The same over this database.
     pub(super) fn on(name: &str, database: &str, contacts: Contacts, double: &Double) -> Result<Self> {
-        let folder = cargo::root().join("target").join("bench").join(name);
-        let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
-        if folder.exists() {
-            fs::remove_dir_all(&folder).map_err(failed)?;
-        }
-        fs::create_dir_all(&folder).map_err(failed)?;
-        let config =
-            format!("database = {database:?}\nkey_file = \"bench.key\"\norganization = \"shop\"\nlimits = \"off\"\n");
-        fs::write(folder.join("syncctl.toml"), config).map_err(failed)?;
-        let shop = Self { folder, url: double.url().to_owned() };
+        let api = format!("{}/3.0", double.url());
+        let env = [("API_URL", &*api), ("LOGIN_URL", double.url()), ("API_KEY", API_KEY)];
+        let shop = Self(Site::open(name, database, "mailchimp", &env)?.with_grants(GRANTS));
         shop.import(contacts)?;
-        shop.run(&["connect", "mailchimp", "--setting", "audience=Newsletter"])?;
+        shop.connect(&["audience=Newsletter"])?;
         Ok(shop)
     }
 
     /// The list becomes what the shop has.
     pub(super) fn import(&self, contacts: Contacts) -> Result<Measured> {
-        let file = self.folder.join("contacts.csv");
-        fs::write(&file, contacts.csv()).map_err(|error| format!("{}: {error}", file.display()))?;
-        let file = file.to_string_lossy();
-        self.run(&["import", "customers", &file, "--consent-column", "newsletter", "--consent-date-column", "agreed"])
-    }
-
-    /// The hash of the plan as it stands now.
-    pub(super) fn plan(&self) -> Result<String> {
-        let plan = self.run(&["plan", "mailchimp", "--grant", GRANT])?;
-        let plan = document(&plan)?;
-        plan["details"]["planHash"].as_str().map(str::to_owned).ok_or_else(|| format!("there is no plan: {plan}"))
-    }
-
-    /// Syncs; with a hash, the plan that it approves.
-    pub(super) fn sync(&self, approve: Option<&str>) -> Result<(Measured, Value)> {
-        let mut args = vec!["sync", "mailchimp", "--grant", GRANT];
-        args.extend(approve.map(|hash| ["--approve", hash]).into_iter().flatten());
-        let measured = self.run(&args)?;
-        let result = document(&measured)?;
-        Ok((measured, result))
-    }
-
-    /// Runs `syncctl` in the folder.
-    pub(super) fn run(&self, args: &[&str]) -> Result<Measured> {
-        let mut command = Command::new(syncctl());
-        command
-            .args(args)
-            .arg("--json")
-            .current_dir(&self.folder)
-            .env("SYNCCTL_MAILCHIMP_API_URL", format!("{}/3.0", self.url))
-            .env("SYNCCTL_MAILCHIMP_LOGIN_URL", &self.url)
-            .env("SYNCCTL_MAILCHIMP_API_KEY", API_KEY);
-        measure(&mut command)
-    }
-
-    /// A file of the shop's folder.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
-        Path::new(&self.folder).join(name)
+        let columns = ["--consent-column", "newsletter", "--consent-date-column", "agreed"];
+        self.0.import("customers", "contacts.csv", &contacts.csv(), &columns)
     }
 }
 
-/// What a command printed.
-pub(super) fn document(measured: &Measured) -> Result<Value> {
-    serde_json::from_str(&measured.output).map_err(|error| format!("no JSON document: {error}\n{}", measured.output))
+impl Deref for Shop {
+    type Target = Site;
+
+    fn deref(&self) -> &Site {
+        &self.0
+    }
 }
 
 #[cfg(test)]

@@ -7,9 +7,10 @@ use super::{
     super::{
         Scale,
         report::{Figure, Limit, mib},
+        site::expect,
         start,
     },
-    harbour::{Harbour, double, expect},
+    harbour::{Harbour, double},
     trips::Trips,
 };
 use crate::Result;

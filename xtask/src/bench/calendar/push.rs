@@ -9,11 +9,12 @@ use super::{
         Scale,
         child::Measured,
         report::{Figure, Limit, mib},
-        shop::{Double, Log, is_call},
+        shop::{Double, is_call},
+        site::{act, expect},
         start,
     },
     BATCH, LISTING, PER_BATCH,
-    harbour::{CALENDAR, Harbour, double, expect},
+    harbour::{CALENDAR, Harbour, double},
     trips::Trips,
 };
 use crate::Result;
@@ -35,11 +36,6 @@ pub(in super::super) fn run(scale: Scale) -> Result<Vec<Figure>> {
     Ok(figures)
 }
 
-/// Calls of one kind between two looks at the log.
-fn between(before: &Log, after: &Log, of: impl Fn(&str) -> bool + Copy) -> f64 {
-    after.calls(of).saturating_sub(before.calls(of)) as f64
-}
-
 fn millis(time: Duration) -> f64 {
     time.as_secs_f64() * 1000.0
 }
@@ -53,7 +49,7 @@ fn first(harbour: &Harbour, double: &Double, trips: Trips, base: &Measured) -> R
     let n = trips.n as f64;
     let all = Limit::AtMost((trips.n.div_ceil(PER_BATCH) + CONSTANT) as f64);
     Ok(vec![
-        Figure::new("calendar push: all calls", between(&before, &after, is_call), "calls", all),
+        Figure::new("calendar push: all calls", after.since(&before, is_call), "calls", all),
         Figure::new("calendar push: processor time an event", measured.cpu.as_secs_f64() * 1e6 / n, "µs", Limit::None),
         Figure::new(
             "calendar push: peak memory above a start",
@@ -75,13 +71,13 @@ fn unchanged(harbour: &Harbour, double: &Double, trips: Trips) -> Result<Vec<Fig
     let after = double.log()?;
     expect(&result, 0)?;
     let writes = |operation: &str| operation == BATCH || operation.starts_with("events.") && operation != LISTING;
-    let calls = between(&start, &before, is_call);
+    let calls = before.since(&start, is_call);
     let per_second = trips.n as f64 / echoes.wall.as_secs_f64();
     Ok(vec![
         Figure::new("calendar echoes: all calls", calls, "calls", Limit::None),
         Figure::new("calendar echoes: events a second", per_second, "/s", Limit::None),
-        Figure::new("calendar unchanged: writes", between(&start, &after, writes), "calls", Limit::AtMost(0.0)),
-        Figure::new("calendar unchanged: requests", between(&before, &after, is_call), "calls", Limit::AtMost(1.0)),
+        Figure::new("calendar unchanged: writes", after.since(&start, writes), "calls", Limit::AtMost(0.0)),
+        Figure::new("calendar unchanged: requests", after.since(&before, is_call), "calls", Limit::AtMost(1.0)),
         Figure::new("calendar unchanged: time of the process", millis(nothing.wall), "ms", Limit::AtMost(150.0)),
         Figure::new("calendar unchanged: processor time", millis(nothing.cpu), "ms", Limit::None),
     ])
@@ -94,19 +90,19 @@ fn changed(harbour: &Harbour, double: &Double, trips: Trips, n: usize) -> Result
     harbour.put((0..n).map(|k| 2 * k * step).map(|i| (i, trips.renamed(i))))?;
     let moved = harbour.event_ids((0..n).map(|k| (2 * k + 1) * step))?;
     let shift = |event| json!({"do": "shift", "calendar": CALENDAR, "event": event, "minutes": 30});
-    harbour.act(moved.into_iter().map(shift).collect())?;
+    act(double.url(), moved.into_iter().map(shift).collect())?;
 
     let before = double.log()?;
     let (measured, result) = harbour.sync(None)?;
     let after = double.log()?;
     expect(&result, 2 * n)?;
-    let calls = |of: &str| between(&before, &after, |operation| operation == of);
+    let calls = |of: &str| after.since(&before, |operation| operation == of);
     let batches = Limit::AtMost(n.div_ceil(PER_BATCH) as f64);
     let all = Limit::AtMost((n.div_ceil(PER_BATCH) + CONSTANT) as f64);
     let name = |what: &str| format!("calendar, 2 × {n} changed: {what}");
     Ok(vec![
         Figure::new(name("batches"), calls(BATCH), "calls", batches),
-        Figure::new(name("all calls"), between(&before, &after, is_call), "calls", all),
+        Figure::new(name("all calls"), after.since(&before, is_call), "calls", all),
         Figure::new(name("time"), millis(measured.wall), "ms", Limit::None),
         Figure::new(name("processor time"), millis(measured.cpu), "ms", Limit::None),
     ])

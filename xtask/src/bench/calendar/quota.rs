@@ -2,17 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use jiff::Timestamp;
 use serde_json::json;
-use sync_core::{Clock as _, Collection, EffectGrants, SyncResult};
-use sync_engine::{MemoryStore, RunOptions};
+use sync_core::{Clock as _, Collection};
+use sync_engine::MemoryStore;
 use sync_sandbox::{CalendarSeed, Google, GoogleQuotas, GoogleSeed, GoogleTokenSeed, InProcess, Sandbox, SandboxOptions};
 use sync_testkit::{Shop, SimClock, sim::Rig};
 
 use super::{
     super::{
-        Scale,
+        Scale, quota,
         report::{Figure, Limit},
+        site::ORGANIZATION,
     },
     BATCH,
     harbour::{CALENDAR, TOKEN},
@@ -20,7 +20,6 @@ use super::{
 };
 use crate::Result;
 
-const ORGANIZATION: &str = "shop";
 const OWNER: &str = "captain@example.com";
 
 /// How long the double takes for an answer.
@@ -29,9 +28,6 @@ const LATENCY: Duration = Duration::from_millis(300);
 /// A quota counts over this long.
 /// Source: <https://developers.google.com/workspace/calendar/api/guides/quota>: per minute, over a sliding window.
 const WINDOW: Duration = Duration::from_secs(60);
-
-/// So often a run comes back at most: longer than any quota makes it.
-const MAX_RUNS: usize = 1_000;
 
 pub(in super::super) fn run(scale: Scale) -> Result<Vec<Figure>> {
     // Ten windows and a half; a twentieth would fit into one window.
@@ -54,38 +50,24 @@ pub(in super::super) fn run(scale: Scale) -> Result<Vec<Figure>> {
     let settings = json!({"calendar": CALENDAR, "direction": "both"});
     clock.block_on(rig.connect_by_token(ORGANIZATION, TOKEN, settings)).map_err(|error| format!("{error:?}"))?;
 
-    // A person looks at the plan for longer than a window, so that the push has all of it.
-    let mut result = clock.block_on(rig.sync(ORGANIZATION));
-    let hash = result.details.as_ref().and_then(|details| details.plan_hash.clone());
-    let hash = hash.ok_or_else(|| format!("there is no plan: {result:?}"))?;
-    clock.advance(2 * WINDOW);
-    let units = units(&sandbox)?;
-    let began = clock.now();
-    result = clock.block_on(rig.run(&rig.request(ORGANIZATION), &RunOptions::new().approve(Some(hash))));
-    let mut n_runs = 1;
-    while let Some(at) = resume_at(&result).filter(|_| n_runs < MAX_RUNS) {
-        clock.advance(Duration::try_from(at.duration_since(clock.now())).unwrap_or_default());
-        result = clock.block_on(rig.agree(ORGANIZATION, &EffectGrants::none()));
-        n_runs += 1;
-    }
-    let log = sandbox.log(false);
+    let mut units = 0;
+    let pushed = quota::push(&clock, &rig, || units = self::units(&sandbox))?;
     let n_made = sandbox.summary()["operations"]["events.insert"].as_u64();
-    if !result.success || n_made != Some(n as u64) {
-        return Err(format!("{n_made:?} events were made instead of {n}: {result:?}"));
+    if !pushed.result.success || n_made != Some(n as u64) {
+        return Err(format!("{n_made:?} events were made instead of {n}: {:?}", pushed.result));
     }
-    let last: Timestamp = log["by_operation"][BATCH]["last_at"].as_str().and_then(|at| at.parse().ok()).ok_or("no batch")?;
-    let took = Duration::try_from(last.duration_since(began)).map_err(|error| error.to_string())?;
+    let took = pushed.took(&sandbox, &[BATCH])?;
     let least = least(n as u64, GoogleQuotas::default().user_per_minute);
     let name = |what: &str| format!("calendar quota, {n}: {what}");
     let refused = sandbox.summary()["over_quota"].as_u64().ok_or("the double counts no refusals")?;
-    let spent = self::units(&sandbox)? - units;
+    let spent = self::units(&sandbox) - units;
     Ok(vec![
         Figure::new(name("virtual time"), took.as_secs_f64(), "s", Limit::None),
         Figure::new(name("least time"), least.as_secs_f64(), "s", Limit::None),
         Figure::new(name("against the least time"), took.as_secs_f64() / least.as_secs_f64(), "times", Limit::AtMost(1.05)),
         Figure::new(name("calls refused over quota"), refused as f64, "calls", Limit::AtMost(0.0)),
         Figure::new(name("units besides inserts"), spent as f64 - n as f64, "units", Limit::None),
-        Figure::new(name("runs"), n_runs as f64, "runs", Limit::None),
+        Figure::new(name("runs"), pushed.n_runs as f64, "runs", Limit::None),
     ])
 }
 
@@ -96,12 +78,8 @@ fn least(n_units: u64, limit: u64) -> Duration {
     WINDOW * u32::try_from(n_windows).unwrap_or(u32::MAX)
 }
 
-fn units(sandbox: &Sandbox) -> Result<u64> {
-    sandbox.summary()["units"].as_u64().ok_or_else(|| "the double counts no units".to_owned())
-}
-
-fn resume_at(result: &SyncResult) -> Option<Timestamp> {
-    result.details.as_ref()?.resume_at
+fn units(sandbox: &Sandbox) -> u64 {
+    sandbox.summary()["units"].as_u64().unwrap_or_default()
 }
 
 #[cfg(test)]
