@@ -1,9 +1,11 @@
 //! The host's side of an operation: one more part of it, written in the same way as a wire call. The intent is stored, the
 //! host is asked, the answer is recorded in one commit; what has no answer is written again, since writes are idempotent.
 
+use std::collections::{BTreeMap, HashMap};
+
 use sync_core::{
     CallKey, Error, ErrorKind, Hash, LocalId, LocalReceipt, LocalVerb, LocalWrite, Operation, OperationId, Origin, Outcome,
-    OutcomeKind, Part, Reason, Remote, RunId, Safety, Serial, Verb, code,
+    OutcomeKind, Part, Reason, Remote, RemoteId, Role, RunId, Safety, Serial, Verb, code,
 };
 
 use super::{
@@ -14,10 +16,10 @@ use super::{
     questions, refs,
     session::{Session, Settled},
 };
-use crate::{CallRow, Change, Link, LinkState, PartRow, PartState, PlannedPart, ReadyPart};
+use crate::{CallRow, Change, Item, Link, LinkState, PartRow, PartState, PlannedPart, ReadyPart};
 
 /// Most writes that the host is asked for at once.
-const MAX_WRITES: u32 = 100;
+const MAX_WRITES: u32 = 500;
 
 /// The group of writes to the host.
 pub(crate) fn group(ask: &ResourceAsk) -> String {
@@ -87,6 +89,11 @@ pub(crate) async fn write(s: &Session<'_>, ask: &ResourceAsk, row: CallRow, part
     let mut sent = Sent::default();
     let mut changes = vec![Change::CloseCall(row.key.clone())];
     changes.extend(blocked);
+    let made = parts.iter().zip(&receipts).filter_map(|(part, receipt)| match receipt {
+        LocalReceipt::Done { id, .. } => Some((&part.operation, id)),
+        _ => None,
+    });
+    let known = Known::of(s, ask, made.collect()).await?;
     for (part, receipt) in parts.iter().zip(receipts) {
         let operation = &part.operation;
         match receipt {
@@ -94,7 +101,7 @@ pub(crate) async fn write(s: &Session<'_>, ask: &ResourceAsk, row: CallRow, part
                 let state = PartState::Done;
                 let place = PartRow { run: row.run.clone(), seq: part.seq, part_idx: Some(part.part_idx), state };
                 changes.push(Change::Part(place));
-                changes.extend(done(s, ask, part, id).await?);
+                changes.extend(done(s, ask, part, id, &known));
             }
             LocalReceipt::Refused { reason, remedy } => {
                 changes.extend(hold(part, &row.run));
@@ -173,19 +180,47 @@ fn write_id(operation: &Operation, run: &RunId) -> OperationId {
     OperationId::new(hash.finish().to_string())
 }
 
-async fn done(s: &Session<'_>, ask: &ResourceAsk, part: &ReadyPart, id: LocalId) -> Result<Vec<Change>, Halt> {
+/// What the store knows of records that were written here, read once for all of them.
+#[derive(Default)]
+struct Known {
+    links: HashMap<(Role, LocalId), Link>,
+    /// By their counterparts.
+    holders: HashMap<RemoteId, Link>,
+    items: HashMap<LocalId, Item>,
+}
+
+impl Known {
+    async fn of(s: &Session<'_>, ask: &ResourceAsk, made: Vec<(&Operation, &LocalId)>) -> Result<Self, Halt> {
+        let (store, name) = (&s.engine.store, &ask.resource.name);
+        let mut known = Self::default();
+        let mut by_role: BTreeMap<&Role, Vec<LocalId>> = BTreeMap::new();
+        let (mut standing, mut counterparts) = (Vec::new(), Vec::new());
+        for (operation, id) in made {
+            by_role.entry(&operation.role).or_default().push(id.clone());
+            standing.extend([operation.local.clone(), id.clone()]);
+            counterparts.extend(operation.before.as_ref().map(|before| before.id.clone()));
+        }
+        for (role, ids) in by_role {
+            let links = store.links_by_local(&s.scope, &s.account, name, role, &ids).await;
+            let links = links.map_err(|error| s.halt(error))?.into_iter().flatten();
+            known.links.extend(links.map(|link| ((role.clone(), link.local.clone()), link)));
+        }
+        standing.sort_unstable();
+        standing.dedup();
+        let items = store.items_by_local(&s.scope, name, &standing).await.map_err(|error| s.halt(error))?;
+        known.items.extend(items.into_iter().flatten().map(|item| (item.local.clone(), item)));
+        let holders = store.links_by_remote(&s.scope, &s.account, name, &counterparts).await;
+        let holders = counterparts.iter().cloned().zip(holders.map_err(|error| s.halt(error))?);
+        known.holders.extend(holders.filter_map(|(id, link)| Some((id, link?))));
+        Ok(known)
+    }
+}
+
+fn done(s: &Session<'_>, ask: &ResourceAsk, part: &ReadyPart, id: LocalId, known: &Known) -> Vec<Change> {
     let operation = &part.operation;
-    let Some(here) = &operation.here else { return Ok(Vec::new()) };
+    let Some(here) = &operation.here else { return Vec::new() };
     let name = &operation.resource;
-    let store = &s.engine.store;
-    let link = store
-        .links_by_local(&s.scope, &s.account, name, &operation.role, std::slice::from_ref(&id))
-        .await
-        .map_err(|error| s.halt(error))?
-        .pop()
-        .flatten();
-    let standing: Vec<LocalId> = vec![operation.local.clone(), id.clone()];
-    let items = store.items_by_local(&s.scope, name, &standing).await.map_err(|error| s.halt(error))?;
+    let link = known.links.get(&(operation.role.clone(), id.clone())).cloned();
     let mut changes = Vec::new();
     if matches!(here.verb, LocalVerb::Delete | LocalVerb::Cancel) && operation.verb == Verb::Remove {
         // Gone on both sides, or cancelled here because it is gone there: nothing is planned for it any more.
@@ -194,11 +229,7 @@ async fn done(s: &Session<'_>, ask: &ResourceAsk, part: &ReadyPart, id: LocalId)
             _ => Change::PutLink(Link { state: LinkState::Detached, ..link }),
         }));
     } else if let Some(before) = &operation.before {
-        let others = store
-            .links_by_remote(&s.scope, &s.account, name, std::slice::from_ref(&before.id))
-            .await
-            .map_err(|error| s.halt(error))?;
-        changes.extend(others.into_iter().flatten().filter(|other| other.local != id).map(|other| drop_link(&other)));
+        changes.extend(known.holders.get(&before.id).filter(|other| other.local != id).map(drop_link));
         changes.push(Change::PutLink(agreed_link(s, ask, part, link, before, id.clone())));
     }
     let kind = match here.verb {
@@ -218,18 +249,13 @@ async fn done(s: &Session<'_>, ask: &ResourceAsk, part: &ReadyPart, id: LocalId)
         _ => Outcome::new(kind, code::DONE_HERE, ""),
     };
     let remote = operation.before.as_ref().map(|before| &before.id);
-    let standing = items.iter().flatten().find(|item| item.local == id);
-    let settled = Settled { remote, standing, ..Settled::new(name, &id, outcome) };
+    let settled = Settled { remote, standing: known.items.get(&id), ..Settled::new(name, &id, outcome) };
     changes.extend(s.settle_item(settled));
     // The name that it stood under while it was only there.
-    changes.extend(
-        items
-            .iter()
-            .flatten()
-            .filter(|item| item.local != id)
-            .map(|item| Change::DropItem { resource: name.clone(), local: item.local.clone() }),
-    );
-    Ok(changes)
+    if operation.local != id && known.items.contains_key(&operation.local) {
+        changes.push(Change::DropItem { resource: name.clone(), local: operation.local.clone() });
+    }
+    changes
 }
 
 fn drop_link(link: &Link) -> Change {

@@ -1,6 +1,6 @@
 //! The writing side.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -9,11 +9,11 @@ use sync_core::{
     OrganizationId, Record, Records, Result, Value, Version, WritableRecords,
 };
 
-use super::{EmbeddedRecords, Writer};
-use crate::db::{Conn, query};
+use super::{EmbeddedRecords, Row, Stored, Writer};
 use crate::{
+    db::{Conn, Insert, Values, query},
     error::database,
-    store::sql::{from_json, to_json},
+    store::sql::{from_json, list, to_json},
 };
 
 /// A receipt that is given again when the same operation comes again. `Moved` is none: the write may still be made.
@@ -33,10 +33,9 @@ impl WritableRecords for EmbeddedRecords {
     ) -> Result<Vec<LocalReceipt>> {
         let mut tx = self.store.begin().await?;
         let mut writer = Writer::begin(&mut tx, organization, of).await?;
-        let mut receipts = Vec::with_capacity(writes.len());
-        for write in writes {
-            receipts.push(writer.write(&mut tx, write).await?);
-        }
+        let mut batch = Batch::of(&writer, &mut tx, writes).await?;
+        let receipts = writes.iter().map(|write| batch.write(&mut writer, write)).collect::<Result<Vec<_>>>()?;
+        batch.put(&writer, &mut tx).await?;
         writer.end(&mut tx).await?;
         tx.commit().await?;
         Ok(receipts)
@@ -75,31 +74,52 @@ impl WritableRecords for EmbeddedRecords {
     }
 }
 
-impl Writer<'_> {
-    async fn write(&mut self, conn: &mut Conn, write: &LocalWrite) -> Result<LocalReceipt> {
-        const KNOWN: &str = "select receipt from record_write where org = $1 and collection = $2 and operation = $3";
-        const REMEMBER: &str = "insert into record_write (org, collection, operation, receipt) values ($1, $2, $3, $4)";
-        let keyed = |sql: &'static str| {
-            query(sql)
-                .bind(self.organization.to_string())
-                .bind(self.collection.to_string())
-                .bind(write.operation.to_string())
-        };
-        if let Some(row) = keyed(KNOWN).fetch_optional(&mut *conn).await.map_err(database)? {
-            let Written { id, version } = from_json("receipt", row.text(0)?)?;
-            return Ok(LocalReceipt::Done { id, version: Some(version) });
+/// Several writes of one collection: what is known of them is read once, and what comes of them is written once.
+struct Batch {
+    /// What writes were answered that were made before, by operation.
+    known: HashMap<String, Written>,
+    /// The records as they are after the writes so far.
+    stored: HashMap<LocalId, Stored>,
+    /// What is to be stored; of several writes of one record the last one.
+    rows: BTreeMap<LocalId, Row>,
+    /// Operations, and what they are answered.
+    written: Vec<(String, String)>,
+}
+
+/// The record that a write is about; `None` where it names none and should.
+fn id_of(write: &LocalWrite) -> Option<LocalId> {
+    let made =
+        || (write.verb == LocalVerb::Create).then(|| LocalId::new(Hash::of_text(write.operation.as_str()).to_string()));
+    write.id.clone().or_else(made)
+}
+
+impl Batch {
+    async fn of(writer: &Writer<'_>, conn: &mut Conn, writes: &[LocalWrite]) -> Result<Self> {
+        const KNOWN: &str = "select operation, receipt from record_write where org = $1 and collection = $2 \
+            and operation in (select value from json_each($3))";
+        let operations: Vec<&str> = writes.iter().map(|write| write.operation.as_str()).collect();
+        let query = query(KNOWN).bind(writer.organization.as_str()).bind(writer.collection.as_str()).bind(list(&operations));
+        let mut known = HashMap::new();
+        for row in query.fetch_all(&mut *conn).await.map_err(database)? {
+            known.insert(row.text(0)?.to_owned(), from_json("receipt", row.text(1)?)?);
         }
-        let remember = keyed(REMEMBER);
-        let id = match (&write.id, write.verb) {
-            (Some(id), _) => id.clone(),
-            (None, LocalVerb::Create) => LocalId::new(Hash::of_text(write.operation.as_str()).to_string()),
-            (None, _) => return Ok(refused("A record is changed by its id, and none was given.")),
+        let ids: Vec<LocalId> = writes.iter().filter_map(id_of).collect();
+        let ids: Vec<&str> = ids.iter().map(LocalId::as_str).collect();
+        Ok(Self { known, stored: writer.stored(conn, &ids).await?, rows: BTreeMap::new(), written: Vec::new() })
+    }
+
+    fn write(&mut self, writer: &mut Writer<'_>, write: &LocalWrite) -> Result<LocalReceipt> {
+        if let Some(Written { id, version }) = self.known.get(write.operation.as_str()) {
+            return Ok(LocalReceipt::Done { id: id.clone(), version: Some(version.clone()) });
+        }
+        let Some(id) = id_of(write) else {
+            return Ok(refused("A record is changed by its id, and none was given."));
         };
-        let stored = self.stored(conn, &[id.as_str()]).await?.remove(&id);
-        let old_version = stored.as_ref().map_or(0, |stored| stored.version);
+        let stored = self.stored.get(&id);
+        let old_version = stored.map_or(0, |stored| stored.version);
         let there = stored.filter(|stored| !stored.deleted);
         let is_expected = write.expect.as_ref().is_none_or(|expect| expect.as_str() == old_version.to_string());
-        let record = match (write.verb, &there) {
+        let record = match (write.verb, there) {
             (LocalVerb::Delete, None) => None,
             (LocalVerb::Create, Some(_)) | (LocalVerb::Update | LocalVerb::Cancel, None) => return Ok(LocalReceipt::Moved),
             (LocalVerb::Update | LocalVerb::Cancel | LocalVerb::Delete, Some(_)) if !is_expected => {
@@ -121,14 +141,33 @@ impl Writer<'_> {
         };
         let mut version = old_version;
         if let Some(record) = record {
-            let row = self.row(id.clone(), old_version, write.verb == LocalVerb::Delete, &record)?;
+            let row = writer.row(id.clone(), old_version, write.verb == LocalVerb::Delete, &record)?;
             version = row.version;
-            self.put(conn, &[row]).await?;
+            let after = Stored { version, deleted: row.deleted, fields: row.fields.clone() };
+            self.stored.insert(id.clone(), after);
+            self.rows.insert(id.clone(), row);
         }
-        let version = Version::new(version.to_string());
-        let receipt = to_json(&Written { id: id.clone(), version: version.clone() })?;
-        remember.bind(receipt).execute(conn).await.map_err(database)?;
-        Ok(LocalReceipt::Done { id, version: Some(version) })
+        let written = Written { id: id.clone(), version: Version::new(version.to_string()) };
+        self.written.push((write.operation.to_string(), to_json(&written)?));
+        let version = Some(written.version.clone());
+        self.known.insert(write.operation.to_string(), written);
+        Ok(LocalReceipt::Done { id, version })
+    }
+
+    async fn put(self, writer: &Writer<'_>, conn: &mut Conn) -> Result<()> {
+        const REMEMBER: Insert =
+            Insert { head: "insert into record_write (org, collection, operation, receipt)", n_values: 4, tail: "" };
+        let rows: Vec<Row> = self.rows.into_values().collect();
+        writer.put(conn, &rows).await?;
+        let bind = |(operation, receipt): &(String, String), values: &mut Values| {
+            values
+                .text(writer.organization.as_str())
+                .text(writer.collection.as_str())
+                .text(operation.as_str())
+                .text(receipt.as_str());
+            Ok(())
+        };
+        REMEMBER.rows(conn, &self.written, bind).await.map(|_| ())
     }
 }
 
