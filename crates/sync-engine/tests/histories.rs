@@ -206,6 +206,46 @@ async fn a_one_time_grant_does_not_live_on_in_a_recovery() {
     assert_eq!(world.run(world.request(), granted).await.synced, 1);
 }
 
+/// History 323 of a calendar, 419 of a newsletter.
+#[tokio::test]
+async fn who_is_deleted_here_while_the_making_there_has_no_answer_is_told_of() {
+    let world = synced(&["c1"]).await;
+    world.shop.put("c2", customer("c2@example.com").with("consent.email", consent(ConsentState::Pending, 1_700_000_000)));
+    world.letters.faults.lock().unwrap().push(Fault::LostAfter);
+    let granted = RunOptions::new().grants(EffectGrants::of(["confirmation-mail"]));
+    assert!(!world.run(world.request(), granted).await.success);
+    assert!(world.letters.members.lock().unwrap().contains_key("c2@example.com"));
+    world.shop.delete("c2");
+    world.clock.advance(Duration::from_secs(600));
+    // Without the grant the call is not repeated: whether anything there is ours, nobody can tell any more.
+    let result = world.sync().await;
+    assert_eq!(result.details.as_ref().unwrap().skipped.get("left-there"), Some(&1), "{result:?}");
+    for _ in 0..2 {
+        let result = world.sync().await;
+        assert!(result.success, "{result:?}");
+        let items = world.store.items(&world.request().scope(), None, 9).await.unwrap();
+        assert_eq!(items.iter().map(|item| item.outcome.code.as_ref()).collect::<Vec<_>>(), ["left-there"]);
+    }
+}
+
+/// History 318 of a newsletter.
+#[tokio::test]
+async fn who_was_left_out_and_is_deleted_under_other_settings_stands_no_longer() {
+    let world = synced(&["c1"]).await;
+    world.shop.put("c2", customer("c2@example.com").with("consent.email", consent(ConsentState::Denied, 1_700_000_000)));
+    let scope = world.request().scope();
+    assert_eq!(world.sync().await.details.unwrap().skipped.get("no-consent"), Some(&1));
+    assert_eq!(world.store.items(&scope, None, 9).await.unwrap().len(), 1);
+    world.shop.delete("c2");
+    // Everything is looked at again, and a scan does not show what is no more.
+    let mut row = world.store.connection(&scope).await.unwrap().unwrap();
+    let revision = row.revision;
+    (row.revision, row.settings) = (revision + 1, serde_json::json!({"other": true}));
+    assert!(world.store.put_connection(&row, Some(revision)).await.unwrap());
+    assert!(world.sync().await.success);
+    assert_eq!(world.store.items(&scope, None, 9).await.unwrap(), []);
+}
+
 #[tokio::test]
 async fn who_left_the_filter_and_withdraws_is_unsubscribed_there() {
     let world = synced(&["c1"]).await;
