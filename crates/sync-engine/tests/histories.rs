@@ -116,6 +116,28 @@ async fn who_signed_up_again_is_not_unsubscribed_by_the_hosts_memory_of_the_refu
     assert_eq!(state(&world, "c1@example.com"), Some(ConsentState::Granted));
 }
 
+/// The refusal was seen before there was a link; what was agreed on keeps the date of the sign-up that took it back. History
+/// 324 of a newsletter.
+#[tokio::test]
+async fn who_signed_up_again_before_the_first_sync_is_not_unsubscribed_by_a_later_change_here() {
+    let world = World::new().await;
+    world.shop.put("c1", customer("c1@example.com"));
+    let person = |state, second| {
+        world.letters.person("c1@example.com", |fields| {
+            fields.set("consent.email", consent(state, second));
+        });
+    };
+    person(ConsentState::Denied, 1_750_000_000);
+    assert_eq!(world.sync().await.details.unwrap().stopped, Some(Stop::Approval));
+    person(ConsentState::Granted, 1_760_000_000);
+    assert_eq!(world.approve().await.synced, 1);
+    world.shop.edit("c1", |record| {
+        record.set("tags", tags(&["vip"]));
+    });
+    assert_eq!(world.sync().await.synced, 1);
+    assert_eq!(state(&world, "c1@example.com"), Some(ConsentState::Granted));
+}
+
 #[tokio::test]
 async fn an_interrupted_first_sync_goes_on_without_another_approval() {
     let world = World::new().await;
