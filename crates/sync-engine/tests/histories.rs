@@ -138,6 +138,33 @@ async fn who_signed_up_again_before_the_first_sync_is_not_unsubscribed_by_a_late
     assert_eq!(state(&world, "c1@example.com"), Some(ConsentState::Granted));
 }
 
+/// Histories 147, 420, 475 and 499 of a newsletter.
+#[tokio::test]
+async fn who_was_made_by_a_lost_call_and_has_another_address_since_is_found_and_not_doubled() {
+    let world = synced(&["c1"]).await;
+    for (id, is_repeated) in [("c2", true), ("c3", false)] {
+        let address = format!("{id}@example.com");
+        let mut record = customer(&address);
+        if !is_repeated {
+            record.set("consent.email", consent(ConsentState::Pending, 1_700_000_000));
+        }
+        world.shop.put(id, record);
+        world.letters.faults.lock().unwrap().push(Fault::LostAfter);
+        let granted = RunOptions::new().grants(EffectGrants::of(["confirmation-mail"]));
+        assert!(!world.run(world.request(), granted).await.success);
+        assert!(world.letters.members.lock().unwrap().contains_key(&address));
+        let moved = format!("{id}-moved@example.com");
+        world.shop.edit(id, |record| {
+            record.set("email", Value::text(moved.clone()));
+        });
+        world.clock.advance(Duration::from_secs(600));
+        let result = world.sync().await;
+        assert_eq!((of(&result, "created"), of(&result, "updated")), (0, 1), "{id}: {result:?}");
+        let members = world.letters.members.lock().unwrap();
+        assert!(members.contains_key(&moved) && !members.contains_key(&address), "{id}: {members:?}");
+    }
+}
+
 #[tokio::test]
 async fn an_interrupted_first_sync_goes_on_without_another_approval() {
     let world = World::new().await;
