@@ -6,6 +6,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use serde_json::{Map, Value as Json, json};
 use sync_core::{Clock as _, Collection, Consent, ConsentState, LocalId, Record, ResourceName, Value};
 use sync_dispatch::{ConnectOptions, Dispatcher, DispatcherBuilder, LabelledQuestion};
@@ -42,8 +43,8 @@ struct Model {
     refused: BTreeSet<(String, String)>,
     /// Whose refusal the host was told before the audience was switched, by audience and address.
     barred: BTreeSet<(String, String)>,
-    /// Who signed up by himself, by audience and address.
-    signed_up: BTreeSet<(String, String)>,
+    /// Who signed up by himself, by audience and address, and when.
+    signed_up: BTreeMap<(String, String), Timestamp>,
     /// Members whom people there put away.
     away: BTreeSet<String>,
     /// Tags of a marketer's, by audience, member's address and tag.
@@ -140,7 +141,7 @@ impl Newsletter {
             6 => {
                 // What was said about an address is not known of another one, and who was there before stays there.
                 let is_known = |model: &mut Model| {
-                    model.refused.iter().chain(&model.signed_up).any(|(_, known)| self::name(known) == name)
+                    model.refused.iter().chain(model.signed_up.keys()).any(|(_, known)| self::name(known) == name)
                 };
                 if with(&self.model, is_known) {
                     return None;
@@ -183,7 +184,7 @@ impl Newsletter {
                 self.act("subscribe", &audience, &email, json!({}))?;
                 with(&self.model, |model| {
                     model.refused.remove(&(audience.clone(), email.clone()));
-                    model.signed_up.insert((audience.clone(), email.clone()));
+                    model.signed_up.insert((audience.clone(), email.clone()), self.world.clock.now());
                     model.away.remove(name(&email))
                 });
             }
@@ -248,13 +249,13 @@ impl Place for Newsletter {
                 2..=3 => {
                     members.push(member(&name, "subscribed").with_tag("mk-0"));
                     model.foreign.insert((AUDIENCE.to_owned(), email.clone(), "mk-0".to_owned()));
-                    model.signed_up.insert((AUDIENCE.to_owned(), email));
+                    model.signed_up.insert((AUDIENCE.to_owned(), email), Timestamp::MIN);
                 }
                 _ => {}
             }
         }
         members.push(member("zoe", "subscribed"));
-        model.signed_up.insert((AUDIENCE.to_owned(), "zoe@example.com".to_owned()));
+        model.signed_up.insert((AUDIENCE.to_owned(), "zoe@example.com".to_owned()), Timestamp::MIN);
         let place = Self {
             world: World::new(Self::INTEGRATION, Mailchimp::new(Town::seed(members)), start),
             settings: Mutex::new(json!({"audience": AUDIENCE})),
@@ -380,7 +381,7 @@ impl Place for Newsletter {
                 let member =
                     members.iter().find(|(email, member)| self::name(email) == name && member["status"] == "subscribed");
                 // Who was there before us and was never linked is none of ours.
-                let was_there = |email: &String| model.signed_up.contains(&(audience.clone(), email.clone()));
+                let was_there = |email: &String| model.signed_up.contains_key(&(audience.clone(), email.clone()));
                 if let Some((email, _)) = member
                     && !model.left.contains(name)
                     && !was_there(email)
@@ -450,14 +451,15 @@ impl Model {
         };
         let status = member["status"].as_str().unwrap_or_default();
         if !may_go && matches!(status, "subscribed" | "pending") {
-            let signed_up = self.signed_up.contains(&(audience.to_owned(), email.clone()));
-            // Who signed up himself after the host's no stays: the later word counts, by the dates on both sides.
-            let signed_at = member["timestamp_opt"].as_str().and_then(|at| at.parse::<jiff::Timestamp>().ok());
+            let signed_up = self.signed_up.get(&(audience.to_owned(), email.clone()));
+            // Who signed up himself after the host's no stays: the later word counts, by the dates on both sides, or, where
+            // their clock is behind, since the refusal was seen before.
+            let dated = member["timestamp_opt"].as_str().and_then(|at| at.parse::<Timestamp>().ok());
             let said_at = row.value("consent.email").and_then(Value::as_consent).and_then(|consent| consent.at);
-            if signed_up && signed_at.zip(said_at).is_some_and(|(signed, said)| signed > said) {
+            if signed_up.is_some_and(|signed| said_at.is_some_and(|said| Some(*signed).max(dated) > Some(said))) {
                 return None;
             }
-            return Some(format!("law 9: {email} said no here and is {status} there (signed up: {signed_up})"));
+            return Some(format!("law 9: {email} said no here and is {status} there (signed up: {signed_up:?})"));
         }
         if !may_go || stands.is_some() || status != "subscribed" {
             let is_missing = may_go && stands.is_none() && !self.refused.iter().any(|(_, refused)| *refused == email);
@@ -494,7 +496,7 @@ impl Model {
         let mut broken = Vec::new();
         for (email, member) in members {
             let status = member["status"].as_str().unwrap_or_default();
-            let signed_up = self.signed_up.contains(&(list.to_owned(), email.clone()));
+            let signed_up = self.signed_up.contains_key(&(list.to_owned(), email.clone()));
             let place = (list.to_owned(), email.clone());
             let refused = self.refused.contains(&place) || self.barred.contains(&place);
             if refused && !signed_up && matches!(status, "subscribed" | "pending" | "transactional") {

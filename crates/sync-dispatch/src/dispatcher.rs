@@ -153,6 +153,9 @@ impl Dispatcher {
         let session = match self.session(integration, &row).await {
             Ok(session) => session,
             Err(error) if matches!(error.kind(), ErrorKind::NotConnected | ErrorKind::AuthRevoked) => {
+                if error.kind() == ErrorKind::AuthRevoked {
+                    self.found_dead(row, &error).await;
+                }
                 return Err(refused(Stop::Reconnect, not_active(descriptor.name, &line(&error))));
             }
             Err(error) => return Err(fault(error)),
@@ -170,6 +173,16 @@ impl Dispatcher {
             self.explain(&scope, &mut result).await;
         }
         Ok(result)
+    }
+
+    /// Marks a connection whose sign-in is dead, where the run that it died in ended before it could. Who has signed in again
+    /// meanwhile has changed the row, and it stays. Best effort: the next run finds it dead too.
+    async fn found_dead(&self, mut row: ConnectionRow, error: &Error) {
+        let known = row.revision;
+        row.status = ConnectionStatus::Reconnect { since: self.0.clock.now(), reason: error.message().to_owned() };
+        if let Err(error) = self.put_connection(&mut row, Some(known)).await {
+            tracing::warn!(scope = %row.scope, %error, "that the sign-in is dead could not be stored");
+        }
     }
 
     /// Remembers when what is left shall go on. Best effort: calling again resumes anyway.

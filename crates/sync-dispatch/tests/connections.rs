@@ -38,6 +38,23 @@ async fn a_key_that_does_not_work_is_not_stored_and_leaves_the_old_one() {
     assert_eq!(grant.generation, 1);
 }
 
+/// History 197 of a newsletter: the run that it died in lost its lease before it could say so.
+#[tokio::test]
+async fn a_sign_in_that_is_found_dead_marks_the_connection() {
+    let world = World::new();
+    world.activate().await;
+    let mut grant = world.store.load(&world.scope()).await.unwrap().unwrap();
+    let generation = grant.generation;
+    (grant.generation, grant.dead_since) = (generation + 1, Some(sync_core::Clock::now(&world.clock)));
+    world.store.swap(&world.scope(), Some(generation), Some(grant)).await.unwrap();
+    let result = world.dispatcher.dispatch(world.request()).await;
+    assert_eq!(result.details.unwrap().stopped, Some(sync_core::Stop::Reconnect));
+    let status = world.row().await.status;
+    assert!(matches!(status, ConnectionStatus::Reconnect { .. }), "{status:?}");
+    world.connect().await;
+    assert!(world.dispatcher.dispatch(world.request()).await.success);
+}
+
 #[tokio::test]
 async fn no_error_of_a_connect_holds_the_key() {
     let world = World::new();

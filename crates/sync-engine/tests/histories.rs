@@ -116,6 +116,55 @@ async fn who_signed_up_again_is_not_unsubscribed_by_the_hosts_memory_of_the_refu
     assert_eq!(state(&world, "c1@example.com"), Some(ConsentState::Granted));
 }
 
+/// The refusal was seen before there was a link; what was agreed on keeps the date of the sign-up that took it back. History
+/// 324 of a newsletter.
+#[tokio::test]
+async fn who_signed_up_again_before_the_first_sync_is_not_unsubscribed_by_a_later_change_here() {
+    let world = World::new().await;
+    world.shop.put("c1", customer("c1@example.com"));
+    let person = |state, second| {
+        world.letters.person("c1@example.com", |fields| {
+            fields.set("consent.email", consent(state, second));
+        });
+    };
+    person(ConsentState::Denied, 1_750_000_000);
+    assert_eq!(world.sync().await.details.unwrap().stopped, Some(Stop::Approval));
+    person(ConsentState::Granted, 1_760_000_000);
+    assert_eq!(world.approve().await.synced, 1);
+    world.shop.edit("c1", |record| {
+        record.set("tags", tags(&["vip"]));
+    });
+    assert_eq!(world.sync().await.synced, 1);
+    assert_eq!(state(&world, "c1@example.com"), Some(ConsentState::Granted));
+}
+
+/// Histories 147, 420, 475 and 499 of a newsletter.
+#[tokio::test]
+async fn who_was_made_by_a_lost_call_and_has_another_address_since_is_found_and_not_doubled() {
+    let world = synced(&["c1"]).await;
+    for (id, is_repeated) in [("c2", true), ("c3", false)] {
+        let address = format!("{id}@example.com");
+        let mut record = customer(&address);
+        if !is_repeated {
+            record.set("consent.email", consent(ConsentState::Pending, 1_700_000_000));
+        }
+        world.shop.put(id, record);
+        world.letters.faults.lock().unwrap().push(Fault::LostAfter);
+        let granted = RunOptions::new().grants(EffectGrants::of(["confirmation-mail"]));
+        assert!(!world.run(world.request(), granted).await.success);
+        assert!(world.letters.members.lock().unwrap().contains_key(&address));
+        let moved = format!("{id}-moved@example.com");
+        world.shop.edit(id, |record| {
+            record.set("email", Value::text(moved.clone()));
+        });
+        world.clock.advance(Duration::from_secs(600));
+        let result = world.sync().await;
+        assert_eq!((of(&result, "created"), of(&result, "updated")), (0, 1), "{id}: {result:?}");
+        let members = world.letters.members.lock().unwrap();
+        assert!(members.contains_key(&moved) && !members.contains_key(&address), "{id}: {members:?}");
+    }
+}
+
 #[tokio::test]
 async fn an_interrupted_first_sync_goes_on_without_another_approval() {
     let world = World::new().await;
@@ -204,6 +253,46 @@ async fn a_one_time_grant_does_not_live_on_in_a_recovery() {
     assert_eq!((result.synced, result.details.as_ref().unwrap().skipped.get("needs-grant")), (0, Some(&1)), "{result:?}");
     assert!(!world.letters.members.lock().unwrap().contains_key("back@example.com"));
     assert_eq!(world.run(world.request(), granted).await.synced, 1);
+}
+
+/// History 323 of a calendar, 419 of a newsletter.
+#[tokio::test]
+async fn who_is_deleted_here_while_the_making_there_has_no_answer_is_told_of() {
+    let world = synced(&["c1"]).await;
+    world.shop.put("c2", customer("c2@example.com").with("consent.email", consent(ConsentState::Pending, 1_700_000_000)));
+    world.letters.faults.lock().unwrap().push(Fault::LostAfter);
+    let granted = RunOptions::new().grants(EffectGrants::of(["confirmation-mail"]));
+    assert!(!world.run(world.request(), granted).await.success);
+    assert!(world.letters.members.lock().unwrap().contains_key("c2@example.com"));
+    world.shop.delete("c2");
+    world.clock.advance(Duration::from_secs(600));
+    // Without the grant the call is not repeated: whether anything there is ours, nobody can tell any more.
+    let result = world.sync().await;
+    assert_eq!(result.details.as_ref().unwrap().skipped.get("left-there"), Some(&1), "{result:?}");
+    for _ in 0..2 {
+        let result = world.sync().await;
+        assert!(result.success, "{result:?}");
+        let items = world.store.items(&world.request().scope(), None, 9).await.unwrap();
+        assert_eq!(items.iter().map(|item| item.outcome.code.as_ref()).collect::<Vec<_>>(), ["left-there"]);
+    }
+}
+
+/// History 318 of a newsletter.
+#[tokio::test]
+async fn who_was_left_out_and_is_deleted_under_other_settings_stands_no_longer() {
+    let world = synced(&["c1"]).await;
+    world.shop.put("c2", customer("c2@example.com").with("consent.email", consent(ConsentState::Denied, 1_700_000_000)));
+    let scope = world.request().scope();
+    assert_eq!(world.sync().await.details.unwrap().skipped.get("no-consent"), Some(&1));
+    assert_eq!(world.store.items(&scope, None, 9).await.unwrap().len(), 1);
+    world.shop.delete("c2");
+    // Everything is looked at again, and a scan does not show what is no more.
+    let mut row = world.store.connection(&scope).await.unwrap().unwrap();
+    let revision = row.revision;
+    (row.revision, row.settings) = (revision + 1, serde_json::json!({"other": true}));
+    assert!(world.store.put_connection(&row, Some(revision)).await.unwrap());
+    assert!(world.sync().await.success);
+    assert_eq!(world.store.items(&scope, None, 9).await.unwrap(), []);
 }
 
 #[tokio::test]

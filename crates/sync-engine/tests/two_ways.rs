@@ -7,6 +7,8 @@ mod desk;
 mod diary;
 #[path = "two_ways/faults.rs"]
 mod faults;
+#[path = "two_ways/moves.rs"]
+mod moves;
 #[path = "two_ways/policies.rs"]
 mod policies;
 mod support;

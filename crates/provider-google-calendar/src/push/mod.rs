@@ -7,7 +7,7 @@ mod revival;
 use http::Response;
 use serde_json::{Map, Value};
 use sync_core::{
-    Call, ContainerId, Context, Effect, Error, ErrorKind, Facts, PartRef, Push, Receipt, RemoteId, Result, Version,
+    Call, ContainerId, Context, Effect, Error, ErrorKind, Facts, PartRef, Push, Receipt, Record, RemoteId, Result, Version,
 };
 
 use crate::{
@@ -243,11 +243,19 @@ impl Pushing<'_> {
 
     /// True when an event reads as what a new one of this record would.
     fn is_as_written(&self, part: &PartRef<'_>, id: &RemoteId, event: &Event) -> bool {
+        let sent = self.as_sent(part, id);
+        sent.is_some() && sent == self.read(part, event) && mapping::kind(event).as_ref() == Some(&part.op.resource)
+    }
+
+    /// What a new event of this record reads as.
+    fn as_sent(&self, part: &PartRef<'_>, id: &RemoteId) -> Option<Record> {
+        let body = self.insert_body(part, id).ok().map(Value::Object)?;
+        self.read(part, &serde_json::from_value::<Event>(body).ok()?)
+    }
+
+    fn read(&self, part: &PartRef<'_>, event: &Event) -> Option<Record> {
         let reader = Reader { handler: self.handler, calendar: self.calendar };
-        let read = |event: &Event| reader.remote(part.op.resource.clone(), event).map(|remote| remote.fields);
-        let body = self.insert_body(part, id).ok().map(Value::Object);
-        let ours = body.and_then(|body| serde_json::from_value::<Event>(body).ok()).and_then(|ours| read(&ours));
-        ours.is_some() && ours == read(event) && mapping::kind(event).as_ref() == Some(&part.op.resource)
+        reader.remote(part.op.resource.clone(), event).map(|remote| remote.fields)
     }
 }
 

@@ -225,27 +225,6 @@ async fn a_calendar_that_goes_away_takes_no_trip_with_it() {
 }
 
 #[tokio::test]
-async fn a_move_to_another_boats_calendar_keeps_the_id_and_what_people_added() {
-    let settings = json!({"calendars_by": {"field": "boat", "calendars": {"Manta": "manta@group.calendar.google.com"}}});
-    let manta = CalendarSeed::new("manta@group.calendar.google.com", "Manta", ADA);
-    let story = Story::of(settings, |seed| seed.with_calendar(manta)).await;
-    let made = story.done(&create(MARK, soon())).await;
-    let body = json!({"colorId": "5"});
-    story.there(json!({"do": "edit", "calendar": CALENDAR, "event": MARK, "body": body}));
-    let on_manta = soon().with("boat", Value::text("Manta"));
-    let target = story.handler.target(&TRIPS, &on_manta);
-    let op = Operation { container: target.container.clone(), ..update(made, on_manta, &["boat"]) };
-    for _ in 0..2 {
-        let moved = story.done(&op).await;
-        assert_eq!((moved.id.as_str(), &moved.container), (MARK, &target.container));
-    }
-    let state = story.sandbox.state();
-    let there = &state["calendars"]["manta@group.calendar.google.com"]["events"][MARK];
-    assert_eq!((&there["colorId"], &there["summary"]), (&json!("5"), &json!("Reef trip")));
-    assert_eq!(story.events()[MARK]["status"], json!("cancelled"));
-}
-
-#[tokio::test]
 async fn what_we_removed_comes_back_with_its_record() {
     let story = Story::new(json!({})).await;
     let made = story.done(&create(MARK, soon())).await;

@@ -8,6 +8,7 @@ mod check;
 mod contract;
 mod double;
 mod find;
+mod moving;
 mod prepare;
 mod pull;
 mod push;

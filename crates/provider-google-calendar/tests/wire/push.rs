@@ -1,7 +1,7 @@
 //! One event at a time.
 
 use serde_json::{Value as Json, json};
-use sync_core::{Effect, ErrorKind, Receipt, RemoteState, Value};
+use sync_core::{Effect, ErrorKind, Receipt, RemoteState, Value, Version};
 use wiremock::{
     Mock, ResponseTemplate,
     matchers::{header, method, path, query_param},
@@ -179,6 +179,7 @@ async fn a_move_makes_the_event_there_with_what_people_added_and_deletes_it_here
     let mut before = remote(MARK, trip());
     before.container = Some("old".into());
     let mut whole = event(MARK);
+    before.version = whole["etag"].as_str().map(Version::new);
     whole["colorId"] = json!("5");
     whole["organizer"] = json!({"email": "ada@example.com"});
     whole["extendedProperties"]["private"]["other-app"] = json!("x");
@@ -200,6 +201,7 @@ async fn a_move_would_lose_guests_and_is_left_to_people() {
     let mut before = remote(MARK, trip());
     before.container = Some("old".into());
     let mut whole = event(MARK);
+    before.version = whole["etag"].as_str().map(Version::new);
     whole["attendees"] = json!([{"email": "guest@example.com"}]);
     shop.mount(Mock::given(method("GET")).respond_with(ok(whole)).expect(1)).await;
     let receipt = shop.send_one(&update(before, trip(), &["boat"])).await.unwrap();

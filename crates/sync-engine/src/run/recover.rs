@@ -1,9 +1,11 @@
 //! Recover: calls that may have happened are repeated under their key, or given back to planning, which looks before it
 //! writes; operations that an interrupted run began are finished.
 
+use std::collections::HashMap;
+
 use jiff::Timestamp;
 use sync_core::{
-    Facts, LocalId, Outcome, OutcomeKind, Owner, Prepare, Prepared, Safety, code,
+    Facts, LocalId, Outcome, OutcomeKind, Owner, Prepare, Prepared, Safety, Verb, code,
     zoo::{self, Defect},
 };
 
@@ -64,6 +66,12 @@ async fn recover_call(s: &Session<'_>, row: CallRow) -> Result<(), Halt> {
     let mut parts = s.engine.store.parts(&s.scope, &row.run, &row.parts).await.map_err(|error| s.halt(error))?;
     let order = |part: &ReadyPart| row.parts.iter().position(|place| *place == (part.seq, part.part_idx));
     parts.sort_by_key(order);
+    // What may have been made is looked for under the key that it was made with, whatever that is by now.
+    let keys: HashMap<LocalId, String> = parts
+        .iter()
+        .filter(|part| part.operation.verb == Verb::Create)
+        .filter_map(|part| Some((part.operation.local.clone(), part.key.clone()?)))
+        .collect();
     let may_repeat = match row.safety {
         Safety::ClientId | Safety::Repeatable | Safety::AtLeastOnce => true,
         Safety::Key { lives, .. } => s.now() < later(row.opened_at, lives),
@@ -75,7 +83,7 @@ async fn recover_call(s: &Session<'_>, row: CallRow) -> Result<(), Halt> {
         let facts = s.facts().await?;
         if parts.iter().all(|part| still_holds(s, &facts, part)) {
             let sent = call::resend(s, resource_idx, row, parts).await?;
-            return make_due(s, resource_idx, &sent.again).await;
+            return make_due(s, resource_idx, &sent.again, &keys).await;
         }
     }
     let Some(ask) = s.ask.resources.get(resource_idx) else { return Ok(()) };
@@ -118,7 +126,8 @@ async fn recover_call(s: &Session<'_>, row: CallRow) -> Result<(), Halt> {
             // Planning looks before it writes.
             Outcome::new(OutcomeKind::Pending, code::UNSETTLED, "the answer was lost; it is looked up now").until(s.now())
         };
-        changes.extend(s.settle_item(Settled::new(&ask.resource.name, &operation.local, outcome)));
+        let key = keys.get(&operation.local).cloned();
+        changes.extend(s.settle_item(Settled { key, ..Settled::new(&ask.resource.name, &operation.local, outcome) }));
     }
     s.commit(changes).await
 }
@@ -137,7 +146,7 @@ async fn finish_begun(s: &Session<'_>) -> Result<(), Halt> {
             if stages.iter().any(|stage| *stage > 0) {
                 s.facts().await?;
                 let again = apply::drain(s, resource_idx, &run.id, Some(1), None).await?;
-                make_due(s, resource_idx, &again).await?;
+                make_due(s, resource_idx, &again, &HashMap::new()).await?;
             }
         }
     }
@@ -162,12 +171,18 @@ pub(crate) fn still_holds(s: &Session<'_>, facts: &Facts, part: &ReadyPart) -> b
     }
 }
 
-async fn make_due(s: &Session<'_>, resource_idx: usize, ids: &[(LocalId, call::Again)]) -> Result<(), Halt> {
+async fn make_due(
+    s: &Session<'_>,
+    resource_idx: usize,
+    ids: &[(LocalId, call::Again)],
+    keys: &HashMap<LocalId, String>,
+) -> Result<(), Halt> {
     let Some(ask) = s.ask.resources.get(resource_idx) else { return Ok(()) };
     let mut changes = Vec::new();
     for (id, _) in ids {
         let outcome = Outcome::new(OutcomeKind::Pending, code::UNSETTLED, "it is looked up now").until(s.now());
-        changes.extend(s.settle_item(Settled::new(&ask.resource.name, id, outcome)));
+        let key = keys.get(id).cloned();
+        changes.extend(s.settle_item(Settled { key, ..Settled::new(&ask.resource.name, id, outcome) }));
     }
     s.commit(changes).await
 }

@@ -19,7 +19,7 @@ use super::{
     refs,
     report::Report,
 };
-use crate::{Change, ConnectionStatus, Item, Lease, OutcomeRow, ProgressEvent, RunInput, engine::Inner};
+use crate::{Change, ConnectionStatus, Item, Lease, Link, LinkState, OutcomeRow, ProgressEvent, RunInput, engine::Inner};
 
 /// One run under way.
 pub(crate) struct Session<'a> {
@@ -44,6 +44,9 @@ pub(crate) struct Session<'a> {
     adopted: Mutex<HashSet<u64>>,
     /// What was held since it was planned before that, and is weighed once more: a fingerprint of each record.
     weighed_again: Mutex<HashSet<u64>>,
+    /// Links whose counterpart is proven to be gone and is to be made anew. They say so in the commit that the new one is
+    /// announced in: a run that ends before leaves them as they were, to be decided on again.
+    replaced: Mutex<HashMap<(ResourceName, LocalId), Link>>,
     /// Fingerprints of the keys that a feed showed which was read from its start: 8 bytes each.
     pub(super) seen_keys: Mutex<HashMap<ResourceName, std::sync::Arc<std::collections::HashSet<u64>>>>,
 }
@@ -90,8 +93,24 @@ impl<'a> Session<'a> {
             last_slice: Mutex::default(),
             adopted: Mutex::default(),
             weighed_again: Mutex::default(),
+            replaced: Mutex::default(),
             seen_keys: Mutex::default(),
         }
+    }
+
+    /// Remembers a link whose counterpart is gone and is to be made anew.
+    pub(crate) fn note_replaced(&self, link: Link) {
+        lock(&self.replaced).insert((link.resource.clone(), link.local.clone()), link);
+    }
+
+    /// The change that says of a link that its counterpart is gone, where a new one is about to be made.
+    pub(crate) fn replaced(&self, resource: &ResourceName, local: &LocalId) -> Option<Change> {
+        let mut replaced = lock(&self.replaced);
+        if replaced.is_empty() {
+            return None;
+        }
+        let link = replaced.remove(&(resource.clone(), local.clone()))?;
+        Some(Change::PutLink(Link { state: LinkState::Gone, ..link }))
     }
 
     /// True where a plan goes in slices: where records refer to each other, so that no stop leaves half of what belongs

@@ -68,6 +68,8 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
 #[derive(Debug, Clone)]
 pub struct Entry {
     pub fields: Record,
+    /// The book that it lies in.
+    pub book: String,
     pub marker: Option<sync_core::Marker>,
     pub etag: u64,
     pub changed: u64,
@@ -87,6 +89,8 @@ pub struct Diary {
     /// The feed shows everything twice, and the newest first.
     pub repeats: AtomicBool,
     pub rules: Mutex<Rules>,
+    /// The book that trips belong into.
+    pub book: Mutex<String>,
 }
 
 impl Diary {
@@ -104,7 +108,12 @@ impl Diary {
             hides: AtomicBool::new(false),
             repeats: AtomicBool::new(false),
             rules: Mutex::new(rules),
+            book: Mutex::new("main".to_owned()),
         }
+    }
+
+    pub fn book(&self) -> String {
+        self.book.lock().unwrap().clone()
     }
 
     fn next(&self) -> u64 {
@@ -115,7 +124,8 @@ impl Diary {
     pub fn put(&self, id: &str, fields: &[(&str, &str)]) {
         let tick = self.next();
         let fields = fields.iter().map(|(name, value)| ((*name).into(), Value::text(*value))).collect();
-        let entry = Entry { fields, marker: None, etag: tick, changed: tick, gone: false, merged_into: None };
+        let book = self.book();
+        let entry = Entry { fields, book, marker: None, etag: tick, changed: tick, gone: false, merged_into: None };
         self.entries.lock().unwrap().insert(id.to_owned(), entry);
     }
 
@@ -170,7 +180,7 @@ impl Diary {
 
     fn remote(&self, id: &str, entry: &Entry) -> Remote {
         let mut remote = Remote::live(TRIPS, id, entry.fields.clone());
-        remote.container = Some("main".into());
+        remote.container = Some(entry.book.as_str().into());
         remote.version = Some(Version::new(entry.etag.to_string()));
         remote.marker.clone_from(&entry.marker);
         remote.changed_at = Some(jiff::Timestamp::from_second(1_800_000_000 + entry.changed as i64).unwrap());
@@ -199,12 +209,15 @@ impl Diary {
                 let mut fields = op.fields.clone();
                 fields.remove("changed_at");
                 let marker = Some(op.marker.clone());
-                let entry = Entry { fields, marker, etag: tick, changed: tick, gone: false, merged_into: None };
+                let book = op.container.as_ref().unwrap().to_string();
+                let entry = Entry { fields, book, marker, etag: tick, changed: tick, gone: false, merged_into: None };
                 entries.insert(id.clone(), entry);
             }
             Verb::Update => {
                 let Some(entry) = entries.get_mut(&id).filter(|entry| !entry.gone) else { return Receipt::Moved };
-                if part.version.is_some_and(|version| version.as_str() != entry.etag.to_string()) {
+                // What goes into another book is made there anew, whatever it was before.
+                let stays = op.container.as_ref().is_some_and(|book| book.as_str() == entry.book);
+                if stays && part.version.is_some_and(|version| version.as_str() != entry.etag.to_string()) {
                     return Receipt::Moved;
                 }
                 for field in &op.changed {
@@ -218,6 +231,7 @@ impl Diary {
                         entry.fields.set(field.clone(), value.clone());
                     }
                 }
+                entry.book = op.container.as_ref().unwrap().to_string();
                 (entry.etag, entry.changed) = (tick, tick);
             }
             Verb::Remove => {
@@ -240,11 +254,11 @@ impl SyncHandler for Diary {
     }
 
     fn target(&self, _: &ResourceName, _: &Record) -> Target {
-        Target { role: Role::new("main"), container: Some("main".into()) }
+        Target { role: Role::new("main"), container: Some(self.book().into()) }
     }
 
     fn containers(&self, _: &Feed) -> Vec<Option<ContainerId>> {
-        vec![Some("main".into())]
+        vec![Some(self.book().into())]
     }
 
     async fn check(&self, _: &Context<'_>, _: Check) -> Result<Checked> {
@@ -270,6 +284,7 @@ impl SyncHandler for Diary {
         let entries = self.entries.lock().unwrap();
         let mut changes: Vec<sync_core::Change> = entries
             .iter()
+            .filter(|(_, entry)| request.container.is_none_or(|book| book.as_str() == entry.book))
             .filter(|(_, entry)| entry.changed > from && !(is_full && (entry.gone || self.hides.load(Ordering::Relaxed))))
             .map(|(id, entry)| match entry.gone {
                 true => sync_core::Change::Gone { resource: None, id: id.as_str().into() },
@@ -291,7 +306,8 @@ impl SyncHandler for Diary {
         };
         self.note(format!("find {}", ids.len()));
         let entries = self.entries.lock().unwrap();
-        let one = |id: &String| match entries.get(id) {
+        let is_in = |entry: &&Entry| request.container.is_none_or(|book| book.as_str() == entry.book);
+        let one = |id: &String| match entries.get(id).filter(is_in) {
             Some(entry) if entry.gone => Found::Gone,
             Some(entry) => Found::One(Box::new(self.remote(id, entry))),
             None => Found::Absent,

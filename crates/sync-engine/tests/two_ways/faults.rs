@@ -2,7 +2,8 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use sync_core::OnRemoteNew;
+use sync_core::{OnRemoteDelete, OnRemoteNew};
+use sync_engine::RunOptions;
 
 use crate::{diary::World, support::of};
 
@@ -69,6 +70,23 @@ async fn a_record_that_changes_here_while_it_is_written_is_decided_again() {
     assert_eq!(world.desk.text("reef", "title").as_deref(), Some("Deep reef"), "not overwritten");
     world.settle().await;
     assert_eq!(world.diary.text(&id, "title").as_deref(), Some("Deep reef"));
+}
+
+/// That the old counterpart is gone is written down with the intent to make the new one, not before. History 286 of a
+/// calendar.
+#[tokio::test]
+async fn a_run_that_ends_before_it_makes_anew_what_was_deleted_there_leaves_that_to_the_next() {
+    let (world, id) = World::agreed().await;
+    world.rules(|rules| rules.on_remote_delete = OnRemoteDelete::Detach);
+    world.diary.delete(&id);
+    world.desk.edit("reef", "title", "Deep reef");
+    // Planned, and nobody lets it go.
+    let nothing = sync_engine::PlanFilter::default();
+    assert_eq!(world.run(world.request(), RunOptions::new().only(nothing)).await.synced, 0);
+    let result = world.sync().await;
+    assert_eq!((result.success, result.synced), (true, 1), "the edit beats the delete: {result:?}");
+    assert_eq!(world.diary.text(&id, "title").as_deref(), Some("Deep reef"));
+    world.settle().await;
 }
 
 #[tokio::test]

@@ -66,6 +66,7 @@ fn one(audience: &Audience, member: &Member) -> Value {
         "tags": tags,
         "language": member.language,
         "vip": member.vip,
+        "timestamp_opt": member.timestamp_opt.map(member::time),
         "last_changed": member::time(member.changed),
     })
 }

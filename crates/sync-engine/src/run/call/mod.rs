@@ -82,6 +82,7 @@ pub(crate) async fn send(s: &Session<'_>, resource_idx: usize, run: &RunId, part
     changes.push(Change::OpenCall(row.clone()));
     for (part, link) in batch.parts.iter().zip(&batch.links) {
         if part.operation.verb == Verb::Create && link.as_ref().is_none_or(|link| link.remote.is_none()) {
+            changes.extend(s.replaced(&part.operation.resource, &part.operation.local));
             changes.push(Change::OpenLink(open_link(s, part, &key)));
         }
     }

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use sync_core::{
-    Error, Operation, Outcome, OutcomeKind, Reason, Receipt, Remote, RemoteId, RemoteState, Safety, Value, Verb, Version,
-    code,
+    Error, Operation, Outcome, OutcomeKind, Reason, Receipt, Record, Remote, RemoteId, RemoteState, Safety, Value, Verb,
+    Version, code,
     zoo::{self, Defect},
 };
 
@@ -204,7 +204,8 @@ pub(super) fn done_link(
             _ => (before.cloned(), hash),
         }
     } else if is_last && !is_removed {
-        let shown = after.as_ref().map(|after| &after.fields).filter(|fields| !fields.is_empty());
+        let shown = shown_after(batch.ask, operation, after.as_deref());
+        let shown = Some(&shown).filter(|fields| !fields.is_empty());
         let matched = operation.before.as_ref().map(|before| &before.fields);
         let open = &operation.open;
         let agreed = Agreed { fields: &operation.fields, shown, matched, open, version, state, native };
@@ -228,6 +229,20 @@ pub(super) fn done_link(
         base,
         call: None,
     }
+}
+
+/// What the provider shows of its record after a part. Consent that was not written is as it was there: its date is the
+/// person's, by which a refusal counts or does not.
+fn shown_after(ask: &ResourceAsk, operation: &Operation, after: Option<&Remote>) -> Record {
+    let mut shown = after.map(|after| after.fields.clone()).unwrap_or_default();
+    if let (Some((_, field, _)), Some(before)) = (ask.resource.consent, &operation.before)
+        && !operation.is_changed(field)
+        && shown.value(field).is_none()
+        && let Some(consent) = before.fields.value(field)
+    {
+        shown.set(field, consent.clone());
+    }
+    shown
 }
 
 /// The base with the fields that were written there, and what was agreed on before about the rest.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use sync_core::{
     ConsentState, ContainerId, ErrorKind, Find, FindBy, Found, Local, LocalId, LocalState, Marker, Matching, NaturalKey,
-    QuestionId, Record, RemoteId, Role, Value,
+    QuestionId, Record, RemoteId, Role, Value, code,
 };
 
 use super::super::{halt::Halt, local::default_role, observe::links_at, questions::answer};
@@ -109,9 +109,6 @@ impl Planner<'_, '_> {
     async fn look_there(&self, candidates: &mut [Candidate], why: Why) -> Result<(), Halt> {
         let s = self.s;
         let name = &self.ask.resource.name;
-        let is_new = |candidate: &Candidate| {
-            matches!(candidate.side, LocalSide::Live(_)) && candidate.link.as_ref().is_none_or(|link| link.remote.is_none())
-        };
         if self.has_seen {
             let mut by_container: BTreeMap<Option<ContainerId>, Vec<usize>> = BTreeMap::new();
             for (idx, candidate) in candidates.iter().enumerate() {
@@ -193,20 +190,9 @@ impl Planner<'_, '_> {
                 place(candidates, &chunk, found, false);
             }
         }
+        self.by_former_key(candidates).await?;
         let by_key = indexes(candidates, |candidate| must_look(candidate) && is_new(candidate) && candidate.key.is_some());
-        if let Some(field) = self.ask.rules.match_on.first() {
-            let chunks = self.by_container(candidates, &by_key, to);
-            let looks = chunks.iter().map(|(container, chunk)| {
-                let of_chunk = chunk.iter().filter_map(|idx| candidates.get(*idx));
-                let keys: Vec<NaturalKey> =
-                    of_chunk.filter_map(|candidate| NaturalKey::of(field.clone(), candidate.key.as_deref()?)).collect();
-                async move { self.find(container.as_ref(), FindBy::Keys(&keys)).await }
-            });
-            let found = self.all(looks.collect()).await?;
-            for ((_, chunk), found) in chunks.iter().zip(found) {
-                place(candidates, chunk, found, false);
-            }
-        }
+        self.look_by_key(candidates, &by_key, |candidate| candidate.key.as_deref()).await?;
         if !self.ask.rules.evidence.is_empty() {
             // Where a feed showed everything, only what has a key of ours is looked up.
             let is_shown = |candidate: &Candidate| self.saw_all && candidate.remote == RemoteSide::Unread;
@@ -217,6 +203,41 @@ impl Planner<'_, '_> {
             self.take_consent(candidates).await?;
         }
         Ok(())
+    }
+
+    /// Finds counterparts by a key of the kind that matching goes by first.
+    async fn look_by_key(
+        &self,
+        candidates: &mut [Candidate],
+        idxs: &[usize],
+        key: impl Fn(&Candidate) -> Option<&str>,
+    ) -> Result<(), Halt> {
+        let Some(field) = self.ask.rules.match_on.first() else { return Ok(()) };
+        let chunks = self.by_container(candidates, idxs, to);
+        let looks = chunks.iter().map(|(container, chunk)| {
+            let of_chunk = chunk.iter().filter_map(|idx| candidates.get(*idx));
+            let keys: Vec<NaturalKey> =
+                of_chunk.filter_map(|candidate| NaturalKey::of(field.clone(), key(candidate)?)).collect();
+            async move { self.find(container.as_ref(), FindBy::Keys(&keys)).await }
+        });
+        let found = self.all(looks.collect()).await?;
+        for ((_, chunk), found) in chunks.iter().zip(found) {
+            place(candidates, chunk, found, false);
+        }
+        Ok(())
+    }
+
+    /// What a call without an answer made lies there under the key that it was made with. Where that has changed here since,
+    /// nothing else would find it, and it would be made once more.
+    async fn by_former_key(&self, candidates: &mut [Candidate]) -> Result<(), Halt> {
+        fn former_key(candidate: &Candidate) -> Option<&str> {
+            let item = candidate.item.as_ref().filter(|item| item.outcome.code == code::UNSETTLED)?;
+            item.key.as_deref().filter(|key| candidate.key.as_deref() != Some(*key))
+        }
+        let open = indexes(candidates, |candidate| {
+            is_new(candidate) && candidate.remote == RemoteSide::Unread && former_key(candidate).is_some()
+        });
+        self.look_by_key(candidates, &open, former_key).await
     }
 
     /// Chunks of candidates that are looked up at once: a look-up is in one container.
@@ -424,6 +445,11 @@ impl Planner<'_, '_> {
         }
         Ok(shared)
     }
+}
+
+/// True for a record of the host's that has no counterpart yet.
+fn is_new(candidate: &Candidate) -> bool {
+    matches!(candidate.side, LocalSide::Live(_)) && candidate.link.as_ref().is_none_or(|link| link.remote.is_none())
 }
 
 pub(super) fn indexes(candidates: &[Candidate], mut test: impl FnMut(&Candidate) -> bool) -> Vec<usize> {

@@ -9,7 +9,7 @@ use sync_core::{
 use super::super::{halt::Halt, here::planned_parts, questions, slices};
 use super::{Candidate, Planner, amend::Ready, fingerprint};
 use crate::{
-    Change, LinkState, PlannedOp,
+    LinkState, PlannedOp,
     plan::{self, LocalSide},
 };
 
@@ -70,13 +70,13 @@ impl Planner<'_, '_> {
                 return Ok(());
             }
         }
-        // Known to be gone, so that it can be made again: two creates for one record can't be written down.
+        // Known to be gone, so that it can be made again.
         if operation.verb == Verb::Create
             && operation.here.is_none()
             && !is_further
             && let Some(link) = candidate.link.clone().filter(|link| link.state == LinkState::Live)
         {
-            self.push(vec![Change::PutLink(crate::Link { state: LinkState::Gone, ..link })]);
+            s.note_replaced(link);
         }
         self.remove_amendments(candidate, &operation).await?;
         self.plan(candidate, operation, parts, 0);

@@ -1,0 +1,105 @@
+//! Events that move to another calendar, and what people do to them meanwhile.
+
+use serde_json::{Value as Json, json};
+use sync_core::{ErrorKind, Operation, Receipt, Remote, Value, Version};
+use sync_sandbox::CalendarSeed;
+
+use crate::{
+    story::{ADA, Story},
+    support::{CALENDAR, MARK, TRIPS, create, on, update},
+};
+
+const MANTA: &str = "manta@group.calendar.google.com";
+
+/// An event, and the operation that moves it to the calendar of its boat.
+async fn to_manta() -> (Story, Operation) {
+    let settings = json!({"calendars_by": {"field": "boat", "calendars": {"Manta": MANTA}}});
+    let story = Story::of(settings, |seed| seed.with_calendar(CalendarSeed::new(MANTA, "Manta", ADA))).await;
+    let made = story.done(&create(MARK, on("2026-03-28"))).await;
+    let op = moved(&story, made);
+    (story, op)
+}
+
+fn moved(story: &Story, before: Remote) -> Operation {
+    let on_manta = on("2026-03-28").with("boat", Value::text("Manta"));
+    let container = story.handler.target(&TRIPS, &on_manta).container;
+    Operation { container, ..update(before, on_manta, &["boat"]) }
+}
+
+fn event(story: &Story, calendar: &str) -> Json {
+    story.sandbox.state()["calendars"][calendar]["events"][MARK].clone()
+}
+
+fn edit(story: &Story, calendar: &str, body: Json) -> Version {
+    story.there(json!({"do": "edit", "calendar": calendar, "event": MARK, "body": body}));
+    Version::new(event(story, calendar)["etag"].as_str().unwrap())
+}
+
+/// The event is made in its new calendar, and nobody hears of it; the old one is still there.
+async fn half_moved(story: &Story, op: &Operation) {
+    story.sandbox.set_faults(vec!["cut:op=events.delete:nth=1".parse().unwrap()]);
+    let error = story.push(std::slice::from_ref(op)).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, sync_core::Effect::Unknown), "{error:?}");
+    assert_eq!(
+        (&event(story, CALENDAR)["status"], &event(story, MANTA)["status"]),
+        (&json!("confirmed"), &json!("confirmed"))
+    );
+}
+
+#[tokio::test]
+async fn a_move_keeps_the_id_and_what_people_added_and_is_repeated_safely() {
+    let (story, mut op) = to_manta().await;
+    let version = edit(&story, CALENDAR, json!({"colorId": "5"}));
+    op.before.as_mut().unwrap().version = Some(version);
+    for _ in 0..2 {
+        let moved = story.done(&op).await;
+        assert_eq!((moved.id.as_str(), &moved.container), (MARK, &op.container));
+    }
+    let there = event(&story, MANTA);
+    assert_eq!((&there["colorId"], &there["summary"]), (&json!("5"), &json!("Reef trip")));
+    assert_eq!(event(&story, CALENDAR)["status"], json!("cancelled"));
+}
+
+/// History 548.
+#[tokio::test]
+async fn what_people_change_after_a_move_without_an_answer_is_news() {
+    let (story, op) = to_manta().await;
+    story.done(&op).await;
+    edit(&story, MANTA, json!({"location": "Pier 9"}));
+    let agreed = story.done(&op).await;
+    assert_eq!(agreed.fields.text("location"), Some("Harbour"), "what was sent is agreed on, and no more");
+    assert_eq!(event(&story, MANTA)["location"], json!("Pier 9"));
+}
+
+/// History 387.
+#[tokio::test]
+async fn what_people_change_where_an_event_was_calls_its_move_off() {
+    let (story, op) = to_manta().await;
+    half_moved(&story, &op).await;
+    let version = edit(&story, CALENDAR, json!({"location": "Pier 9"}));
+    assert!(matches!(story.push(std::slice::from_ref(&op)).await.unwrap()[0], Receipt::Moved));
+    let (old, new) = (event(&story, CALENDAR), event(&story, MANTA));
+    assert_eq!((&old["location"], &new["status"]), (&json!("Pier 9"), &json!("cancelled")));
+    // Decided on again, it goes.
+    let mut again = op;
+    again.before.as_mut().unwrap().version = Some(version);
+    assert_eq!(story.done(&again).await.container.unwrap().as_str(), MANTA);
+    assert_eq!(
+        (&event(&story, CALENDAR)["status"], &event(&story, MANTA)["status"]),
+        (&json!("cancelled"), &json!("confirmed"))
+    );
+}
+
+#[tokio::test]
+async fn what_people_change_in_both_calendars_is_theirs_to_settle() {
+    let (story, op) = to_manta().await;
+    half_moved(&story, &op).await;
+    edit(&story, CALENDAR, json!({"location": "Pier 9"}));
+    edit(&story, MANTA, json!({"summary": "Wreck"}));
+    let receipts = story.push(std::slice::from_ref(&op)).await.unwrap();
+    assert!(matches!(&receipts[0], Receipt::Refused(error) if error.remedy().is_some()), "{receipts:?}");
+    assert_eq!(
+        (&event(&story, CALENDAR)["location"], &event(&story, MANTA)["summary"]),
+        (&json!("Pier 9"), &json!("Wreck"))
+    );
+}
