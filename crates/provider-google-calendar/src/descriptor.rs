@@ -66,6 +66,7 @@ const fn resource(name: ResourceName, nouns: (&'static str, &'static str), colle
     Resource {
         name,
         nouns,
+        known_by: &["title", "date", "start_time"],
         collection,
         model: "event",
         fields: FIELDS,

@@ -64,6 +64,7 @@ pub(crate) static DESCRIPTOR: Descriptor = Descriptor {
     resources: &[Resource {
         name: CONTACTS,
         nouns: ("contact", "contacts"),
+        known_by: &["first_name", "last_name", "email"],
         collection: Collection::CUSTOMERS,
         model: "contact",
         fields: &[

@@ -125,6 +125,7 @@ pub(crate) static DESCRIPTOR: Descriptor = Descriptor {
         Resource {
             name: CONTACTS,
             nouns: ("contact", "contacts"),
+            known_by: &["company", "first_name", "last_name", "email"],
             collection: Collection::CUSTOMERS,
             model: "contact",
             fields: CONTACT_FIELDS,
@@ -141,6 +142,7 @@ pub(crate) static DESCRIPTOR: Descriptor = Descriptor {
         Resource {
             name: INVOICES,
             nouns: ("invoice", "invoices"),
+            known_by: &["number", "date", "total"],
             collection: Collection::INVOICES,
             model: "invoice",
             fields: INVOICE_FIELDS,
@@ -156,6 +158,7 @@ pub(crate) static DESCRIPTOR: Descriptor = Descriptor {
         Resource {
             name: PAYMENTS,
             nouns: ("payment", "payments"),
+            known_by: &["date", "amount", "reference"],
             collection: Collection::PAYMENTS,
             model: "payment",
             fields: PAYMENT_FIELDS,

@@ -134,6 +134,8 @@ pub struct Resource {
     pub name: ResourceName,
     /// What people call one and several, such as `contact`, `contacts`.
     pub nouns: (&'static str, &'static str),
+    /// Fields by which people know one, the most telling first.
+    pub known_by: &'static [&'static str],
     /// The host's table that it maps to unless settings say otherwise.
     pub collection: Collection,
     /// The typed view, such as `contact`.

@@ -307,6 +307,8 @@ impl FromIterator<(FieldName, Value)> for Record {
                 record.set(field, value);
             }
         }
+        // Thousands are held at once, and few are added to afterwards.
+        record.0.shrink_to_fit();
         record
     }
 }

@@ -23,6 +23,7 @@ static PHONE_BOOK: Descriptor = Descriptor {
     resources: &[Resource {
         name: PEOPLE,
         nouns: ("person", "people"),
+        known_by: &["name", "email"],
         collection: Collection::CUSTOMERS,
         model: "contact",
         fields: &[

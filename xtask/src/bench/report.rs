@@ -74,16 +74,27 @@ fn number(value: f64) -> String {
     }
 }
 
-/// The file: machine, table, and the notes that were there.
-pub(super) fn markdown(figures: &[Figure], machine: &[(&str, String)], date: &str, before: &str) -> String {
-    let mut text = format!("# Speed and memory\n\nWritten by `cargo xtask bench` on {date}.\n\n");
+/// The file: machine, table, and the notes that were there. Lines of the table before that were not measured now are kept
+/// with their day, unless all were.
+pub(super) fn markdown(figures: &[Figure], machine: &[(&str, String)], date: &str, before: &str, all: bool) -> String {
+    let mut text = "# Speed and memory\n\nWritten by `cargo xtask bench`; how each figure is taken is said at the top of \
+                    `xtask/src/bench/mod.rs`.\n\n"
+        .to_owned();
     for (what, value) in machine {
         text += &format!("- {what}: {value}\n");
     }
-    text += "\n| name | figure | limit | ratio | |\n|---|---:|---|---:|---|\n";
-    for figure in figures {
-        text += &format!("| {} |\n", figure.cells().join(" | "));
+    text += "\n| what | figure | limit | ratio | | measured |\n|---|---:|---|---:|---|---|\n";
+    let mut new: Vec<(&str, String)> =
+        figures.iter().map(|figure| (&*figure.name, format!("| {} | {date} |\n", figure.cells().join(" | ")))).collect();
+    let table = before.split(NOTES).next().unwrap_or_default();
+    for line in table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| what ")).filter(|_| !all) {
+        let name = line.trim_start_matches("| ").split(" | ").next().unwrap_or_default();
+        match new.iter().position(|(known, _)| *known == name) {
+            Some(place) => text += &new.remove(place).1,
+            None => text += &format!("{line}\n"),
+        }
     }
+    text.extend(new.into_iter().map(|(_, line)| line));
     let notes = before.split_once(NOTES).map_or("\n\nNone.\n", |(_, notes)| notes);
     text + "\n" + NOTES + notes
 }
@@ -110,12 +121,20 @@ mod tests {
     }
 
     #[test]
-    fn the_notes_are_kept_and_the_table_is_new() {
-        let figures = [Figure::new("a", 2.0, "s", Limit::AtMost(4.0))];
-        let once = markdown(&figures, &[("cores", "2".into())], "2026-01-01", "");
-        assert!(once.contains("- cores: 2\n") && once.contains("| a | 2 s | at most 4 | 0.50 | OK |\n"), "{once}");
+    fn the_notes_are_kept_and_so_are_lines_that_were_not_measured() {
+        let figure = |name, value| Figure::new(name, value, "s", Limit::AtMost(4.0));
+        let machine = [("cores", "2".into())];
+        let once = markdown(&[figure("a", 2.0), figure("b", 1.0)], &machine, "2026-01-01", "", false);
+        assert!(
+            once.contains("- cores: 2\n") && once.contains("| a | 2 s | at most 4 | 0.50 | OK | 2026-01-01 |\n"),
+            "{once}"
+        );
         let noted = once.replace("None.", "Why a is slow.");
-        let twice = markdown(&[], &[], "2026-01-02", &noted);
-        assert!(twice.ends_with("## Notes\n\nWhy a is slow.\n") && !twice.contains("| a |"), "{twice}");
+        let twice = markdown(&[figure("a", 3.0), figure("c", 3.0)], &machine, "2026-01-02", &noted, false);
+        assert!(twice.ends_with("## Notes\n\nWhy a is slow.\n"), "{twice}");
+        let lines: Vec<&str> = twice.lines().filter(|line| line.ends_with("-01 |") || line.ends_with("-02 |")).collect();
+        let starts = ["| a | 3 s", "| b | 1 s", "| c | 3 s"];
+        assert!(lines.len() == 3 && lines.iter().zip(starts).all(|(line, start)| line.starts_with(start)), "{lines:?}");
+        assert!(!markdown(&[figure("a", 3.0)], &machine, "2026-01-03", &twice, true).contains("| b |"));
     }
 }

@@ -25,6 +25,7 @@ pub static AGENDA: Descriptor = Descriptor {
     resources: &[Resource {
         name: EVENTS,
         nouns: ("event", "events"),
+        known_by: &["title"],
         collection: Collection::CUSTOMERS,
         model: "contact",
         fields: &[],

@@ -23,6 +23,7 @@ const fn resource(
     Resource {
         name,
         nouns,
+        known_by: &[],
         collection,
         model: "contact",
         fields: &[],

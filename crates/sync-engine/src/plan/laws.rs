@@ -15,6 +15,7 @@ const NAME: ResourceName = ResourceName::from_static("things");
 static RESOURCE: Resource = Resource {
     name: NAME,
     nouns: ("thing", "things"),
+    known_by: &[],
     collection: Collection::from_static("things"),
     model: "thing",
     fields: &[

@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{CallRow, Change, Item, Link, LinkState, PartRow, PartState, PlannedPart, ReadyPart};
 
-/// Most writes that the host is asked for at once.
-const MAX_WRITES: u32 = 500;
+/// Most writes that the host is asked for at once: one transaction of its, and one of the store's. Ours.
+const MAX_WRITES: u32 = 250;
 
 /// The group of writes to the host.
 pub(crate) fn group(ask: &ResourceAsk) -> String {

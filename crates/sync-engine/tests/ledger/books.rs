@@ -34,6 +34,7 @@ const fn resource(
     Resource {
         name,
         nouns,
+        known_by: &["name", "amount", "date"],
         collection,
         model: "",
         fields,

@@ -51,6 +51,8 @@ async fn a_name_alone_is_a_question_and_another_one_gets_a_name_of_its_own() {
     world.customer("c", "Maria Garcia", "garcia@example.com");
     world.sync().await;
     assert_eq!(world.code("contacts", "c").await.as_deref(), Some(code::AMBIGUOUS));
+    let options = world.questions().await.remove(0).options;
+    assert_eq!(options[0].label, "it is Maria Garcia (m)", "as people know it");
     world.answer("create").await;
     world.settled().await;
     let names: Vec<String> =
@@ -105,6 +107,7 @@ async fn a_payment_that_the_bookkeeper_recorded_is_not_booked_twice() {
     let world = with_hand_made_payment(25).await;
     world.sync().await;
     assert_eq!(world.code("payments", "p").await.as_deref(), Some(code::AMBIGUOUS));
+    assert_eq!(world.questions().await[0].options[0].label, "it is 40, 2026-11-25 (hand)");
     world.answer("link:hand").await;
     world.settled().await;
     assert_eq!(world.books.live(&PAYMENTS).len(), 1);

@@ -47,6 +47,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
     resources: &[Resource {
         name: CONTACTS,
         nouns: ("contact", "contacts"),
+        known_by: &["first_name", "email"],
         collection: Collection::CUSTOMERS,
         model: "contact",
         fields: &[

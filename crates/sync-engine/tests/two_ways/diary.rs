@@ -41,6 +41,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
     resources: &[Resource {
         name: TRIPS,
         nouns: ("trip", "trips"),
+        known_by: &["title"],
         collection: Collection::from_static("trips"),
         model: "event",
         fields: &[

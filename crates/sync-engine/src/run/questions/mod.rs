@@ -3,7 +3,7 @@
 mod series;
 mod two_sided;
 
-use sync_core::{Hash, LocalId, Outcome, OutcomeKind, Owner, QuestionId, Record, Remote, code};
+use sync_core::{Hash, LocalId, Outcome, OutcomeKind, Owner, QuestionId, Record, Remote, Value, code};
 
 use super::{
     ask::ResourceAsk,
@@ -63,6 +63,18 @@ pub(super) async fn labels(s: &Session<'_>, ask: &ResourceAsk, ids: &[LocalId]) 
     let labels = s.engine.records.reading().labels(&s.scope.organization, &ask.collection, ids).await.unwrap_or_default();
     let mut labels = labels.into_iter();
     ids.iter().map(|id| labels.next().flatten().unwrap_or_else(|| format!("{} {id}", ask.resource.nouns.0))).collect()
+}
+
+/// A record there as people know it: its telling fields, and its id.
+pub(super) fn known_as(ask: &ResourceAsk, remote: &Remote) -> String {
+    let told = ask.resource.known_by.iter().filter_map(|field| match remote.fields.value(field)? {
+        Value::Text(text) if !text.trim().is_empty() => Some(text.clone()),
+        Value::Decimal(number) => Some(number.to_string()),
+        Value::Date(date) => Some(date.to_string()),
+        _ => None,
+    });
+    let told: Vec<String> = told.collect();
+    if told.is_empty() { remote.id.to_string() } else { format!("{} ({})", told.join(", "), remote.id) }
 }
 
 /// The question that several local records raise which share one key, and the items that wait for it.
@@ -142,7 +154,7 @@ pub(crate) async fn ambiguous(
     let label = labels(s, ask, std::slice::from_ref(local)).await.pop().unwrap_or_default();
     let mut options: Vec<_> = found
         .iter()
-        .map(|remote| option(format!("{}{}", answer::LINK, remote.id), format!("it is {}", remote.id)))
+        .map(|remote| option(format!("{}{}", answer::LINK, remote.id), format!("it is {}", known_as(ask, remote))))
         .collect();
     options.push(option(answer::CREATE, "it is none of these: make a new one"));
     options.push(option(answer::LEAVE, "leave it alone"));

@@ -11,7 +11,7 @@ use super::{
         planner::Candidate,
         session::{Session, Settled as Settling},
     },
-    answer, id, labels, option, series,
+    answer, id, known_as, labels, option, series,
 };
 use crate::{
     AnswerOption, Change, Question, ReadyPart,
@@ -163,7 +163,7 @@ pub(crate) async fn new_there(
         code: code::NEW_THERE,
         id: id(s, ask, code::NEW_THERE, candidate.id.as_str()),
         message: format!("it is new in {name}"),
-        prompt: format!("There is a new {noun} in {name} ({}). Make it here too?", remote.id),
+        prompt: format!("There is a new {noun} in {name}: {}. Make it here too?", known_as(ask, remote)),
         options: vec![option(answer::CREATE, "make it here too"), option(answer::LEAVE, "leave it alone")],
         evidence: serde_json::json!({ "remote": [evidence(&remote.id, &remote.fields)] }),
     };
@@ -191,7 +191,7 @@ pub(crate) async fn which_here(
         code: code::AMBIGUOUS,
         id: id(s, ask, code::AMBIGUOUS, candidate.id.as_str()),
         message: format!("{} {nouns} here could be the same", here.len()),
-        prompt: format!("Which of these {nouns} is {} in {name}?", remote.id),
+        prompt: format!("Which of these {nouns} is {} in {name}?", known_as(ask, remote)),
         options,
         evidence: serde_json::json!({ "remote": [evidence(&remote.id, &remote.fields)], "records": labels }),
     };

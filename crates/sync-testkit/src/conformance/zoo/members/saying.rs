@@ -22,6 +22,7 @@ static ALL: [Feed; 1] = [Feed { name: "all", covers: &[SOMETHING], carries_conse
 static LATER: Resource = Resource {
     name: SOMETHING,
     nouns: ("thing", "things"),
+    known_by: &[],
     collection: Collection::from_static("things"),
     model: "thing",
     fields: &[],
