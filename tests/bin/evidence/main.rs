@@ -121,6 +121,10 @@ fn run() -> Result<(), String> {
             state.refreshes = Some(test(&root, &["refresh_race", "refresh"], &[])?.status.success());
             note(&state)?;
         }
+        if state.merged.is_none() {
+            state.merged = merged(&root)?;
+            note(&state)?;
+        }
         state.conformance = conformance(&root)?;
         note(&state)?;
     }
@@ -169,8 +173,19 @@ fn test_with(root: &Path, targets: &[&str], args: &[&str], env: &[(&str, String)
     for target in targets {
         command.args(["--test", target]);
     }
+    if targets.is_empty() {
+        command.arg("--lib");
+    }
     command.arg("--").arg("--nocapture").args(args);
     command.output().map_err(|error| format!("cargo: {error}"))
+}
+
+/// The laws of merging over a million records; nothing where they did not hold.
+fn merged(root: &Path) -> Result<Option<u64>, String> {
+    const RECORDS: u64 = 1_000_000;
+    let output = test_with(root, &[], &["plan::laws::"], &[("SYNC_TEST_RECORDS", RECORDS.to_string())])?;
+    let ran = String::from_utf8_lossy(&output.stdout).contains("plan::laws::a_second_merge_plans_nothing ... ok");
+    Ok((output.status.success() && ran).then_some(RECORDS))
 }
 
 /// The real thing: processes over HTTP and a database file, killed by the operating system.

@@ -15,6 +15,8 @@ pub(crate) struct State {
     pub(crate) creates: BTreeMap<String, Creates>,
     pub(crate) conformance: BTreeMap<String, Conformance>,
     pub(crate) kills: Option<Kills>,
+    /// Over how many random records the laws of merging held.
+    pub(crate) merged: Option<u64>,
     /// True when one refresh for each expiry was seen among processes.
     pub(crate) refreshes: Option<bool>,
 }
