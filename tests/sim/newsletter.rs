@@ -41,6 +41,8 @@ struct Model {
     gone_here: BTreeSet<String>,
     /// Who said no, by audience and address, and did not sign up there again since.
     refused: BTreeSet<(String, String)>,
+    /// Who said no there when the host had said so already: it need not be told.
+    said_here: BTreeSet<(String, String)>,
     /// Whose refusal the host was told before the audience was switched, by audience and address.
     barred: BTreeSet<(String, String)>,
     /// Who signed up by himself, by audience and address, and when.
@@ -84,6 +86,14 @@ impl Newsletter {
         let members: Vec<_> = self.members(&audience).into_iter().collect();
         let (email, member) = members.get(index(draw.below(members.len() as u64))).cloned()?;
         Some((audience, email, member))
+    }
+
+    /// True when the host says of this address that it wants no mail.
+    fn says_no(&self, email: &str) -> bool {
+        let rows = self.rows();
+        let of_it = rows.values().find(|row| row.text("email").is_some_and(|own| own.eq_ignore_ascii_case(email)));
+        let consent = of_it.and_then(|row| row.value("consent.email")).and_then(Value::as_consent);
+        consent.is_some_and(|consent| consent.state == ConsentState::Denied)
     }
 
     fn act(&self, action: &str, audience: &str, email: &str, more: Json) -> Option<()> {
@@ -166,11 +176,20 @@ impl Newsletter {
         let status = member["status"].as_str().unwrap_or_default();
         let kind = draw.below(12);
         match kind {
+            // Who left can't leave again.
+            0..=1 if status == "unsubscribed" => return None,
             0..=1 => {
                 self.act("unsubscribe", &audience, &email, json!({}))?;
+                let is_known = self.says_no(&email);
                 with(&self.model, |model| {
-                    model.signed_up.remove(&(audience.clone(), email.clone()));
-                    model.refused.insert((audience.clone(), email.clone()))
+                    let place = (audience.clone(), email.clone());
+                    model.signed_up.remove(&place);
+                    if is_known {
+                        model.said_here.insert(place.clone());
+                    } else {
+                        model.said_here.remove(&place);
+                    }
+                    model.refused.insert(place);
                 });
             }
             2 => {
@@ -405,7 +424,8 @@ impl Place for Newsletter {
             .collect();
         for (email, member) in &members {
             let is_refusal = matches!(member["status"].as_str(), Some("unsubscribed" | "cleaned"));
-            let by_person = with(&self.model, |model| model.refused.contains(&(audience.clone(), email.clone())));
+            let place = (audience.clone(), email.clone());
+            let by_person = with(&self.model, |model| model.refused.contains(&place) && !model.said_here.contains(&place));
             if is_refusal && by_person && !told.contains(email) {
                 broken.push(format!("law 2: {email} said no, and the host was not told"));
             }
@@ -462,7 +482,10 @@ impl Model {
             return Some(format!("law 9: {email} said no here and is {status} there (signed up: {signed_up:?})"));
         }
         if !may_go || stands.is_some() || status != "subscribed" {
-            let is_missing = may_go && stands.is_none() && !self.refused.iter().any(|(_, refused)| *refused == email);
+            // Who has another address since is renamed there, and what was said under the old one goes along: a program lifts
+            // neither an unsubscribe nor a bounce.
+            let has_refused = self.refused.iter().any(|(_, refused)| self::name(refused) == name);
+            let is_missing = may_go && stands.is_none() && !has_refused;
             return is_missing.then(|| format!("law 2: {email} is {status} there"));
         }
         let (here, there) = (row.text("first_name").unwrap_or_default(), member["merge_fields"]["FNAME"].as_str());

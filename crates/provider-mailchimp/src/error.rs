@@ -191,7 +191,7 @@ fn failure(status: StatusCode, body: &Bytes) -> Error {
 /// The titles are the only machine-readable part of the 400 family; inside "Invalid Resource" it is the text.
 fn bad_request(problem: &Problem) -> Error {
     let error = match problem.title.as_str() {
-        "Member In Compliance State" => compliance(),
+        COMPLIANCE => compliance(),
         "Forgotten Email Not Subscribed" => forgotten(),
         "Member Exists" => Error::new(ErrorKind::Taken, "the address belongs to another member of the audience"),
         "JSON Parse Exception" => Error::new(ErrorKind::Internal, "the request was malformed"),
@@ -241,6 +241,9 @@ fn value_refused(field: &str) -> Error {
              Mailchimp. It is tried again after a day, and with the next sync after a correction here."
         ))
 }
+
+/// The title of Mailchimp's answer where it keeps somebody out: they left, or can't be reached.
+pub(crate) const COMPLIANCE: &str = "Member In Compliance State";
 
 fn compliance() -> Error {
     Error::new(ErrorKind::Refused, "Mailchimp does not let this address be subscribed: the person left, or mail bounced")

@@ -124,15 +124,17 @@ impl Making<'_> {
             StatusChange::None => {}
         }
         let values = merge::values(&self.handler.settings, self.facts, op, Which::Changed)?;
+        // The id changes with the address, so what speaks of the old id goes first; and what an interrupted withdrawal left
+        // open is finished before anybody looks at what it did.
+        let stage = u8::from(change == StatusChange::Lower);
         if id != address.id() {
-            // The id changes with the address, so what speaks of the old id goes first.
-            self.single(u8::from(change == StatusChange::Lower), Step::Rename(id), Safety::Repeatable);
+            self.single(stage, Step::Rename(id), Safety::Repeatable);
         } else if !values.is_empty() || op.is_changed(EMAIL) {
             match self.handler.settings.known_members {
-                KnownMembers::Single => self.single(0, Step::Profile(id), Safety::Repeatable),
+                KnownMembers::Single => self.single(stage, Step::Profile(id), Safety::Repeatable),
                 KnownMembers::Batch => {
                     let group = self.group(&Step::Known);
-                    self.parts.push(Part::new(0, group, self.handler.config.members_per_call, Safety::Repeatable));
+                    self.parts.push(Part::new(stage, group, self.handler.config.members_per_call, Safety::Repeatable));
                 }
             }
         }

@@ -5,14 +5,14 @@ use std::collections::{HashMap, HashSet};
 use bytes::Bytes;
 use http::Response;
 use sync_core::{
-    ContainerId, Context, Effect, Error, ErrorKind, Facts, Found, Operation, PartRef, Push, Receipt, RemoteId, RemoteState,
-    Result, Retry,
+    ContainerId, Context, Effect, Error, ErrorKind, Facts, Found, Operation, Owner, PartRef, Push, Receipt, RemoteId,
+    RemoteState, Result, Retry, Skip,
 };
 
 use crate::{
     address::key,
     client,
-    error::{Refusal, audience_gone, members_at_fault, parse_written, refusal},
+    error::{COMPLIANCE, Refusal, audience_gone, members_at_fault, parse_written, refusal},
     handler::Handler,
     mapping,
     merge::{self, Which},
@@ -282,6 +282,11 @@ impl Pushing<'_> {
             ErrorKind::Taken => Receipt::Taken(address_id(op)),
             // It was there when it was read: the engine looks again, and decides again.
             ErrorKind::NotFound => Receipt::Moved,
+            // Who left, or can't be reached, stays out: that is counted and named, and no failure.
+            _ if error.provider_code() == Some(COMPLIANCE) => {
+                let skip = Skip::new("compliance-state", error.message().to_owned());
+                Receipt::Skipped(skip.remedy(Owner::EndUserData, error.remedy().unwrap_or_default().to_owned()))
+            }
             _ => Receipt::Refused(error),
         }
     }

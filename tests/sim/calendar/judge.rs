@@ -28,7 +28,7 @@ impl Calendar {
             }
             let line = match (ours.first(), theirs.first()) {
                 (Some(ours), Some(theirs)) => {
-                    let is_told = self.is_told(dispatcher, ours).await;
+                    let is_told = self.is_told(dispatcher, &name, ours).await;
                     self.differs(&name, ours, theirs, reported, is_told, &settings)
                 }
                 (Some(_), None) => self.missing_there(&name, asked.as_deref(), &settings),
@@ -134,10 +134,20 @@ impl Calendar {
         })
     }
 
-    /// True when some run told that a conflict about it was settled by the policy.
-    async fn is_told(&self, dispatcher: &Dispatcher, shown: &Shown) -> bool {
-        let trail = dispatcher.store().trail(&self.world.scope, &shown.place.1, 1_000).await;
-        trail.unwrap_or_default().iter().any(|(_, row)| row.outcome.code == "conflict-settled")
+    /// True when some run told that a conflict about it was settled by the policy: under the id that it has, or the one that
+    /// it had before it was deleted here and came back from there.
+    async fn is_told(&self, dispatcher: &Dispatcher, name: &str, shown: &Shown) -> bool {
+        let made = with(&self.model, |model| {
+            let made = model.made_here.iter().find(|(known, ..)| known == name);
+            made.map(|(.., id)| id.to_string())
+        });
+        for id in [Some(shown.place.1.clone()), made].into_iter().flatten() {
+            let trail = dispatcher.store().trail(&self.world.scope, &id, 1_000).await.unwrap_or_default();
+            if trail.iter().any(|(_, row)| row.outcome.code == "conflict-settled") {
+                return true;
+            }
+        }
+        false
     }
 
     fn missing_there(&self, name: &str, asked: Option<&str>, settings: &Json) -> Option<String> {

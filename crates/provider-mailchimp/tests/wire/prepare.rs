@@ -116,6 +116,11 @@ async fn a_withdrawal_goes_before_all_else_even_without_an_address() {
     let parts = shop.parts(&op);
     let groups: Vec<_> = parts.iter().map(|part| (part.stage, part.group.to_string())).collect();
     assert_eq!(groups, [(0, format!("member:lower:{JORG_ID}")), (1, format!("member:rename:{JORG_ID}"))]);
+    // History 2572: whatever else goes is a later stage, so that an interrupted operation is finished as a whole.
+    let denied = customer(JORG).with("consent.email", consent(C::Denied, None));
+    let parts = shop.parts(&update(remote(JORG, JORG_ID, C::Granted), denied, &["first_name", "consent.email"]));
+    let groups: Vec<_> = parts.iter().map(|part| (part.stage, part.group.to_string())).collect();
+    assert_eq!(groups, [(0, format!("member:lower:{JORG_ID}")), (1, "members:known".to_owned())]);
     let gone = customer("").with("consent.email", consent(C::Denied, None));
     let op = update(remote(JORG, JORG_ID, C::Granted), gone, &["email", "consent.email"]);
     assert_eq!(shop.groups(&op), [format!("member:lower:{JORG_ID}")]);

@@ -172,7 +172,8 @@ async fn a_way_back_asks_to_confirm_and_mailchimp_has_the_last_word() {
     shop.mount(call.respond_with(problem(400, "Member In Compliance State", "x")).expect(1)).await;
     let lifted = customer(ADA).with("consent.email", consent(C::Pending, None));
     let receipts = shop.send(&update(remote(ADA, ADA_ID, C::Denied), lifted, &["consent.email"])).await.unwrap();
-    assert!(matches!(&receipts[..], [Receipt::Refused(error)] if error.remedy().is_some()), "{receipts:?}");
+    // Histories 2191 and 2629: who stays out is named, and no failure of each run from then on.
+    assert!(matches!(&receipts[..], [Receipt::Skipped(skip)] if skip.remedy.is_some()), "{receipts:?}");
 }
 
 #[tokio::test]

@@ -183,7 +183,7 @@ pub fn decide(policy: Policy<'_>, sides: Sides<'_>) -> Decision {
         RemoteSide::Seen(remote) => Some(&**remote),
         RemoteSide::Unread | RemoteSide::Gone | RemoteSide::Many(_) => None,
     };
-    let fields = wanted(policy, record, base.map(|base| base.face()), seen, suppression);
+    let fields = wanted(policy, record, base, seen, suppression);
 
     match linked {
         None => match seen {
@@ -280,7 +280,7 @@ pub fn local_hash(record: &Record, rules: &Rules) -> Hash {
 pub(super) fn wanted(
     policy: Policy<'_>,
     record: &Record,
-    face: Option<&Record>,
+    base: Option<&Base>,
     seen: Option<&Remote>,
     suppression: Option<&Suppression>,
 ) -> Record {
@@ -288,12 +288,16 @@ pub(super) fn wanted(
     if let Some((_, consent_field, _)) = policy.resource.consent
         && policy.rules.fields.contains(consent_field)
     {
-        let theirs = seen.map(|remote| &remote.fields).or(face).and_then(|face| face.value(consent_field));
-        let consent = ratchet(
-            record.value(consent_field).and_then(Value::as_consent),
-            suppression,
-            theirs.and_then(Value::as_consent),
-        );
+        let of = |record: &Record| record.value(consent_field).and_then(Value::as_consent).cloned();
+        let mut theirs = seen.map(|remote| &remote.fields).or(base.map(Base::face)).and_then(of);
+        // A refusal that we wrote there is the host's: it is as old as that, and not as the provider dates it.
+        if let (Some(theirs), Some(agreed)) = (&mut theirs, base.and_then(|base| of(&base.local)))
+            && theirs.state <= sync_core::ConsentState::Denied
+            && theirs.state == agreed.state
+        {
+            theirs.at = agreed.at.or(theirs.at);
+        }
+        let consent = ratchet(of(record).as_ref(), suppression, theirs.as_ref());
         fields.set(FieldName::from_static(consent_field), Value::Consent(consent));
     }
     fields
@@ -333,10 +337,9 @@ fn withdrawal(
 ) -> Option<(Record, Difference)> {
     let (_, field, _) = policy.resource.consent?;
     let base = link.base.as_ref()?;
-    let face = base.face();
-    let fields = wanted(policy, record, Some(face), None, suppression);
+    let fields = wanted(policy, record, Some(base), None, suppression);
     let of = |record: &Record| record.value(field).and_then(Value::as_consent).cloned();
-    let (ours, theirs) = (of(&fields), of(face));
+    let (ours, theirs) = (of(&fields), of(base.face()));
     let lowers = ours.as_ref()?.state <= sync_core::ConsentState::Denied
         && consent_differs(ours.as_ref(), &(of(&base.local), theirs.clone()), theirs.as_ref())
         && policy.fields.contains(field);

@@ -53,7 +53,7 @@ pub(super) fn two_ways(policy: Policy<'_>, sides: Sides<'_>) -> Option<Decision>
 fn both(policy: Policy<'_>, sides: Sides<'_>, record: &Record, link: Option<&Link>, seen: Option<&Remote>) -> Decision {
     let base = link.and_then(|link| link.base.as_ref());
     let face = base.map(|base| base.face());
-    let local = wanted(policy, record, face, seen, sides.suppression);
+    let local = wanted(policy, record, base, seen, sides.suppression);
     let merge = merge(policy, sides.settle, &local, base, seen);
     if !merge.conflicts.is_empty() || !merge.guarded.is_empty() {
         let is_guarded = merge.conflicts.is_empty();
@@ -119,8 +119,7 @@ pub fn says_the_same(policy: Policy<'_>, base: &Base, seen: &Remote) -> bool {
 /// It was deleted there.
 fn gone_there(policy: Policy<'_>, sides: Sides<'_>, record: &Record, link: &Link) -> Decision {
     let base = link.base.as_ref();
-    let face = base.map(|base| base.face());
-    let local = wanted(policy, record, face, None, sides.suppression);
+    let local = wanted(policy, record, base, None, sides.suppression);
     let merged = merge(policy, None, &local, base, None);
     let recreate = |reason| {
         let mut merge = Merge::default();

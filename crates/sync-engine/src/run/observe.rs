@@ -320,7 +320,12 @@ pub(crate) async fn consent_changes(
         let before = face.and_then(|face| face.value(consent_field)).and_then(Value::as_consent).map(|before| before.state);
         let at: Timestamp = consent.at.or(remote.changed_at).unwrap_or_else(|| s.now());
         let is_refusal = consent.state <= ConsentState::Denied;
-        let is_news = if is_refusal {
+        // A refusal of the host's that we wrote there comes back: it is nobody's word but the host's.
+        let agreed = base.and_then(|base| base.local.value(consent_field)).and_then(Value::as_consent);
+        let is_ours = is_refusal && agreed.is_some_and(|agreed| agreed.state == consent.state);
+        let is_news = if is_ours {
+            false
+        } else if is_refusal {
             // Refused again after signing up again in between: the list must know the later time.
             suppression.as_ref().is_none_or(|known| {
                 known.state > consent.state || (known.at < at && before.is_none_or(|before| before > ConsentState::Denied))

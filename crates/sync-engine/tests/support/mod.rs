@@ -215,6 +215,8 @@ pub struct Letters {
     pub keys_seen: Mutex<Vec<String>>,
     /// Only records with this tag go.
     pub only: Mutex<Option<String>>,
+    /// When consent was given or withdrawn, by its own clock, as answers about known members show it.
+    pub dates: Mutex<Option<i64>>,
     pub under_way: UnderWay,
 }
 
@@ -408,7 +410,14 @@ impl SyncHandler for Letters {
                 }
             } else if group == "known" {
                 self.set(part.op, &id);
-                receipts.push(done(&email));
+                let mut receipt = done(&email);
+                if let (Some(second), Receipt::Done { after, .. }) = (*self.dates.lock().unwrap(), &mut receipt) {
+                    let mut shown = self.remote(&email, &self.members.lock().unwrap()[&email]);
+                    let state = shown.fields.value("consent.email").and_then(Value::as_consent).unwrap().state;
+                    shown.fields.set("consent.email", consent(state, second));
+                    *after = Some(Box::new(shown));
+                }
+                receipts.push(receipt);
             } else if let Some(tag) = group.strip_prefix("tag:") {
                 let (sign, tag) = tag.split_at(1);
                 let id = if self.members.lock().unwrap().contains_key(&id) { id } else { email };

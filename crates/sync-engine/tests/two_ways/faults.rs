@@ -2,7 +2,7 @@
 
 use std::{sync::atomic::Ordering, time::Duration};
 
-use sync_core::{OnRemoteDelete, OnRemoteNew};
+use sync_core::{ConflictPolicy, OnRemoteDelete, OnRemoteNew};
 use sync_engine::RunOptions;
 
 use crate::{diary::World, support::of};
@@ -57,6 +57,46 @@ async fn a_lost_answer_there_is_healed_and_the_other_side_is_written_afterwards(
     assert_eq!(world.diary.text(&id, "title").as_deref(), Some("Deep reef"));
     assert_eq!(world.diary.live(), 1);
     world.settle().await;
+}
+
+/// The id is ours: what the lost call made is agreed on. Histories 843, 1284, 1411 and 1544 of a calendar.
+#[tokio::test]
+async fn what_people_change_in_what_a_lost_call_made_is_news_and_no_conflict() {
+    let (world, _) = World::agreed().await;
+    world.desk.put("night", &[("title", "Night"), ("date", "2027-05-02")]);
+    world.diary.lose_answer.store(true, Ordering::Relaxed);
+    assert!(!world.sync().await.success);
+    world.diary.edit(&world.diary.id_of("Night"), "title", "Night dive");
+    world.clock.advance(Duration::from_secs(600));
+    let result = world.sync().await;
+    assert!(result.success && world.questions().await.is_empty(), "{result:?}");
+    assert_eq!(world.desk.text("night", "title").as_deref(), Some("Night dive"));
+    world.settle().await;
+}
+
+/// Nobody could tell afterwards: both sides say the same by then. Histories 2188 and 3146 of a calendar.
+#[tokio::test]
+async fn what_a_policy_writes_over_is_told_although_the_answer_is_lost_or_the_other_side_moved() {
+    for is_lost in [true, false] {
+        let (world, id) = World::agreed().await;
+        world.rules(|rules| rules.conflicts = vec![("start".into(), ConflictPolicy::LocalWins)]);
+        world.desk.edit("reef", "start", "08:00");
+        world.diary.edit(&id, "start", "10:00");
+        if is_lost {
+            world.diary.lose_answer.store(true, Ordering::Relaxed);
+        } else {
+            // Both sides are to be written, and this one changes meanwhile.
+            world.diary.edit(&id, "title", "Deep reef");
+            world.desk.edits.lock().unwrap().push(("reef".to_owned(), "boat", "Dory".to_owned()));
+        }
+        world.sync().await;
+        world.clock.advance(Duration::from_secs(600));
+        assert!(world.sync().await.success);
+        assert_eq!(world.diary.text(&id, "start").as_deref(), Some("08:00"));
+        let trail = sync_engine::Store::trail(&world.store, &world.request().scope(), "reef", 100).await.unwrap();
+        assert!(trail.iter().any(|(_, row)| row.outcome.code == "conflict-settled"), "{is_lost}: {trail:?}");
+        world.settle().await;
+    }
 }
 
 #[tokio::test]

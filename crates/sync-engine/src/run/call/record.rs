@@ -14,7 +14,7 @@ use super::super::{
     session::{Session, Settled, later},
 };
 use super::{Again, Batch, Sent, hold};
-use crate::{Base, CallRow, Change, Item, Link, LinkState, PartRow, PartState, ReadyPart};
+use crate::{Base, CallRow, Change, Item, Link, LinkState, OutcomeRow, PartRow, PartState, ReadyPart};
 
 /// One receipt becomes changes of the store.
 #[allow(clippy::too_many_arguments)]
@@ -39,7 +39,8 @@ pub(super) fn record(
             standing,
             is_looked_up: true,
             needs_grant,
-            look_again: batch.is_resend,
+            // What an earlier run began goes on as it was decided then.
+            look_again: batch.is_resend || *batch.run != s.run,
             keep_standing: !batch.ask.is_whole,
             ..Settled::new(name, &operation.local, outcome)
         })
@@ -58,6 +59,17 @@ pub(super) fn record(
         Receipt::Taken(Some(id)) if zoo::is(Defect::AdoptsOnTaken) => {
             Receipt::Done { id, version: None, after: None, facts: None }
         }
+        receipt => receipt,
+    };
+    // Where nothing but our marker leads to a record, nobody else makes one under its id.
+    let is_repeated_create = batch.is_resend
+        && operation.verb == Verb::Create
+        && part.part.safety == Safety::ClientId
+        && batch.ask.rules.match_on.is_empty();
+    let receipt = match receipt {
+        // The id that we chose, by a call of ours that had no answer: what that call made is agreed on, and what became of it
+        // since is news.
+        Receipt::Taken(Some(id)) if is_repeated_create => Receipt::Done { id, version: None, after: None, facts: None },
         receipt => receipt,
     };
     match receipt {
@@ -82,6 +94,9 @@ pub(super) fn record(
             if is_last {
                 changes.extend(settled(told(operation), Some(&id), None));
                 lift(batch, operation, changes);
+            } else if super::super::here::is_last_there(part) {
+                // Whatever becomes of the host's part.
+                changes.extend(overwritten(s, operation));
             }
         }
         Receipt::Moved => {
@@ -126,6 +141,19 @@ pub(crate) fn main_after(ask: &ResourceAsk, part: &ReadyPart, mains: &[Link]) ->
     // Taken back, it is not made again until the host's record changes.
     let hash = if operation.reason == Reason::Undone { main.hash } else { part.hash };
     Some(Change::PutLink(Link { hash, base: Some(base), ..main.clone() }))
+}
+
+/// What is told of an operation that writes over a change there, apart from what becomes of the operation.
+pub(crate) fn overwritten(s: &Session<'_>, operation: &Operation) -> Option<Change> {
+    let row = OutcomeRow {
+        resource: operation.resource.clone(),
+        local: Some(operation.local.clone()),
+        remote: operation.before.as_ref().map(|before| before.id.clone()),
+        outcome: told(operation),
+        at: s.now(),
+    };
+    let is_told = operation.reason == Reason::Settled && !operation.changed.is_empty();
+    is_told.then(|| Change::Outcome { run: s.run.clone(), row })
 }
 
 /// What became of an operation whose last part was done there. What was written over is told.

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use sync_core::{
-    ConsentState, ContainerId, ErrorKind, Find, FindBy, Found, Local, LocalId, LocalState, Marker, Matching, NaturalKey,
-    QuestionId, Record, RemoteId, Role, Value, code,
+    Consent, ConsentState, ContainerId, ErrorKind, Find, FindBy, Found, Local, LocalId, LocalState, Marker, Matching,
+    NaturalKey, QuestionId, Record, RemoteId, Role, Value, code,
 };
 
 use super::super::{halt::Halt, local::default_role, observe::links_at, questions::answer};
@@ -100,6 +100,7 @@ impl Planner<'_, '_> {
     /// Finds counterparts of records without a link, and of single items that were asked for.
     pub(super) async fn match_remote(&mut self, candidates: &mut [Candidate], why: Why) -> Result<(), Halt> {
         self.look_there(candidates, why).await?;
+        self.forget_dates(candidates);
         let mut remotes: Vec<_> =
             candidates.iter_mut().flat_map(|candidate| super::needs::seen_of(&mut candidate.remote)).collect();
         self.localize(&mut remotes, why == Why::Asked).await?;
@@ -227,12 +228,27 @@ impl Planner<'_, '_> {
         Ok(())
     }
 
+    /// What a call without an answer made is dated by the provider, and not by the person: nothing is told by that date.
+    fn forget_dates(&self, candidates: &mut [Candidate]) {
+        let Some((_, field, _)) = self.ask.resource.consent else { return };
+        for candidate in candidates {
+            let may_be_ours = is_new(candidate) && key_of_lost(candidate).is_some();
+            if let RemoteSide::Seen(remote) = &mut candidate.remote
+                && may_be_ours
+                && let Some(consent) = remote.fields.value(field).and_then(Value::as_consent)
+                && consent.state > ConsentState::Denied
+            {
+                let undated = Consent { at: None, ..consent.clone() };
+                remote.fields.set(field, Value::Consent(undated));
+            }
+        }
+    }
+
     /// What a call without an answer made lies there under the key that it was made with. Where that has changed here since,
     /// nothing else would find it, and it would be made once more.
     async fn by_former_key(&self, candidates: &mut [Candidate]) -> Result<(), Halt> {
         fn former_key(candidate: &Candidate) -> Option<&str> {
-            let item = candidate.item.as_ref().filter(|item| item.outcome.code == code::UNSETTLED)?;
-            item.key.as_deref().filter(|key| candidate.key.as_deref() != Some(*key))
+            key_of_lost(candidate).filter(|key| candidate.key.as_deref() != Some(*key))
         }
         let open = indexes(candidates, |candidate| {
             is_new(candidate) && candidate.remote == RemoteSide::Unread && former_key(candidate).is_some()
@@ -450,6 +466,11 @@ impl Planner<'_, '_> {
 /// True for a record of the host's that has no counterpart yet.
 fn is_new(candidate: &Candidate) -> bool {
     matches!(candidate.side, LocalSide::Live(_)) && candidate.link.as_ref().is_none_or(|link| link.remote.is_none())
+}
+
+/// The key under which a call without an answer may have made a record's counterpart.
+fn key_of_lost(candidate: &Candidate) -> Option<&str> {
+    candidate.item.as_ref().filter(|item| item.outcome.code == code::UNSETTLED)?.key.as_deref()
 }
 
 pub(super) fn indexes(candidates: &[Candidate], mut test: impl FnMut(&Candidate) -> bool) -> Vec<usize> {
