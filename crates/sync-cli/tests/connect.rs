@@ -167,7 +167,9 @@ fn the_browser_comes_back_and_a_calendar_of_its_own_is_made() {
 fn xero_sends_people_back_to_localhost_and_one_of_its_organisations_is_chosen() {
     let consent = XeroConsentSeed::default().choosing("Blue Manta Diving").choosing("Reef School");
     let seed = XeroSeed::new("desk@shop.example.com", XeroTenantSeed::new("Blue Manta Diving"))
-        .with_tenant(XeroTenantSeed::new("Reef School"))
+        .with_tenant((0..300).fold(XeroTenantSeed::new("Reef School"), |school, n| {
+            school.with_contact(json!({"Name": if n == 299 { "Walk-in".to_owned() } else { format!("Diver {n}") }}))
+        }))
         .with_oauth_client(XeroClientSeed::new("client-1", "client-s3cret"))
         .with_consent(consent);
     let world = World::around(Xero::new(seed), SandboxOptions::default());
@@ -203,6 +205,9 @@ fn xero_sends_people_back_to_localhost_and_one_of_its_organisations_is_chosen() 
         world.run(&["import", collection, file]).exits(0);
     }
     world.run(&["settings", "xero", "--set", r#"payment_accounts={"card":"091"}"#]).exits(0);
+    // Far behind what a list of contacts shows.
+    let settings = world.run(&["settings", "xero", "--json", "--set", "walk_in_contact=walk-in"]).exits(0).json();
+    assert_eq!(settings["settings"]["walk_in_contact"].as_str().map(str::len), Some(36), "an id: {settings}");
     let plan = world.run(&["sync", "xero", "--json"]).exits(5).json();
     let hash = plan["details"]["planHash"].as_str().unwrap().to_owned();
     world.run(&["sync", "xero", "--json", "--approve", &hash]).exits(0);

@@ -249,7 +249,8 @@ async fn changed(
                 let name = name.strip_prefix(':');
                 value = Some(Value::String(made(app, bench, scope, word, stands, name, &settings).await?.value));
             } else {
-                let choices = bench.dispatcher.choices(scope, word, None).await?;
+                // Asked for by name: there may be more than a list shows.
+                let choices = bench.dispatcher.choices(scope, word, Some(text)).await?;
                 if let Some(choice) = by_label(&choices, text) {
                     value = Some(Value::String(choice.value.clone()));
                 }

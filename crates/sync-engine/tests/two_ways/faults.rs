@@ -99,6 +99,31 @@ async fn what_a_policy_writes_over_is_told_although_the_answer_is_lost_or_the_ot
     }
 }
 
+/// Random kills: what a lost call wrote was taken for somebody's change there, and a person was asked which of two changes
+/// of the shop's counts.
+#[tokio::test]
+async fn what_a_lost_call_wrote_there_is_no_change_of_somebody_elses() {
+    let (world, id) = World::agreed().await;
+    world.desk.edit("reef", "title", "Deep reef");
+    world.diary.lose_answer.store(true, Ordering::Relaxed);
+    assert!(!world.sync().await.success);
+    assert_eq!(world.diary.text(&id, "title").as_deref(), Some("Deep reef"), "it arrived, but nobody knows");
+    world.desk.edit("reef", "title", "Deeper reef");
+    world.clock.advance(Duration::from_secs(600));
+    let result = world.sync().await;
+    assert_eq!((result.success, of(&result, "question")), (true, 0), "{result:?}");
+    assert_eq!(world.diary.text(&id, "title").as_deref(), Some("Deeper reef"));
+    // Changed back to what was agreed on before the call, it goes, too.
+    world.desk.edit("reef", "title", "Wreck");
+    world.diary.lose_answer.store(true, Ordering::Relaxed);
+    assert!(!world.sync().await.success);
+    world.desk.edit("reef", "title", "Deeper reef");
+    world.clock.advance(Duration::from_secs(600));
+    assert!(world.sync().await.success);
+    assert_eq!(world.diary.text(&id, "title").as_deref(), Some("Deeper reef"));
+    world.settle().await;
+}
+
 #[tokio::test]
 async fn a_record_that_changes_here_while_it_is_written_is_decided_again() {
     let (world, id) = World::agreed().await;
