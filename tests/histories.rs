@@ -68,6 +68,18 @@ fn a_process_that_dies_at_any_point_of_a_newsletters_sync_breaks_no_law() {
     sweep("mailchimp");
 }
 
+/// One point in so many: what a file costs is time. All of them are in `EVIDENCE.md`.
+const EVERY: usize = 29;
+
+#[test]
+fn a_process_that_dies_over_a_database_file_breaks_no_law() {
+    for integration in ["google-calendar", "mailchimp"] {
+        let swept = (player_of(integration).sweep_files)(0..1, EVERY);
+        println!("{integration}: {swept}");
+        swept.assert_held();
+    }
+}
+
 #[test]
 fn creates_whose_answers_are_lost_are_made_once() {
     for made in [creates::in_a_calendar(7, 1_500), creates::in_books(7, 250)] {

@@ -150,10 +150,12 @@ pub struct Player {
     pub check: fn(u64) -> Result<Tally, Box<Failure>>,
     /// Sweeps over all its crash points, with worlds of these seeds.
     pub sweep: fn(std::ops::Range<u64>) -> sync_testkit::crash::Sweep,
+    /// The same over database files, at one point in so many.
+    pub sweep_files: fn(std::ops::Range<u64>, usize) -> sync_testkit::crash::Sweep,
 }
 
 const fn player<P: Place>() -> Player {
-    Player { integration: P::INTEGRATION, check: check::<P>, sweep: sweep::in_memory::<P> }
+    Player { integration: P::INTEGRATION, check: check::<P>, sweep: sweep::in_memory::<P>, sweep_files: sweep::in_file::<P> }
 }
 
 /// All of them.

@@ -10,9 +10,11 @@ use std::{
 };
 
 use async_trait::async_trait;
+use sqlx::Connection as _;
 use sync_core::{Clock as _, SyncRequest};
 use sync_dispatch::Dispatcher;
 use sync_engine::Store;
+use sync_store::{SqlStore, StoreKey};
 use sync_testkit::{
     SeededRandom, SimClock,
     crash::{self, Crash, Sweep, World as _},
@@ -38,8 +40,38 @@ pub struct Mortal<P> {
     place: P,
     crash: Crash,
     n_processes: AtomicU64,
-    /// Where the store waits for more than time.
-    runtime: Option<Arc<Runtime>>,
+    file: Option<File>,
+}
+
+/// A database file, and where its store waits for more than the world's time.
+struct File {
+    folder: tempfile::TempDir,
+    runtime: Runtime,
+}
+
+impl File {
+    const NAME: &str = "sync.db";
+
+    fn new() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.unwrap_or_else(|error| panic!("{error}"));
+        Self { folder: tempfile::tempdir().unwrap_or_else(|error| panic!("{error}")), runtime }
+    }
+
+    fn open(&self) -> Arc<dyn Store> {
+        let store = self
+            .runtime
+            .block_on(async { SqlStore::open(self.folder.path().join(Self::NAME), StoreKey::generate()?).await });
+        Arc::new(store.unwrap_or_else(|error| panic!("{error:?}")))
+    }
+
+    /// Leases go by the database's clock, which the world's does not move.
+    async fn end_leases(&self) -> Result<(), sqlx::Error> {
+        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(self.folder.path().join(Self::NAME));
+        let mut connection = sqlx::SqliteConnection::connect_with(&options).await?;
+        sqlx::query("update run_lease set expires_ms = 0").execute(&mut connection).await?;
+        connection.close().await
+    }
 }
 
 impl<P> fmt::Debug for Mortal<P> {
@@ -58,16 +90,17 @@ impl<P: Place> Mortal<P> {
         Self::begin(P::start(&start), None, scene, seed)
     }
 
-    /// The same over a store that needs a runtime.
-    pub fn kept_in(store: Arc<dyn Store>, runtime: Arc<Runtime>, seed: u64, direction: &'static str, scene: Scene) -> Self {
+    /// The same over a database file.
+    pub fn in_file(seed: u64, direction: &'static str, scene: Scene) -> Self {
         let start = Start { seed, direction: Some(direction), clock: SimClock::skipping() };
         let place = P::start(&start);
-        place.world().keep_in(store);
-        Self::begin(place, Some(runtime), scene, seed)
+        let file = File::new();
+        place.world().keep_in(file.open());
+        Self::begin(place, Some(file), scene, seed)
     }
 
-    fn begin(place: P, runtime: Option<Arc<Runtime>>, scene: Scene, seed: u64) -> Self {
-        let world = Self { place, crash: Crash::never(), n_processes: AtomicU64::new(seed), runtime };
+    fn begin(place: P, file: Option<File>, scene: Scene, seed: u64) -> Self {
+        let world = Self { place, crash: Crash::never(), n_processes: AtomicU64::new(seed), file };
         if scene == Scene::Later {
             for _ in 0..4 {
                 let is_at_rest = world.drive(world.work());
@@ -134,9 +167,15 @@ impl<P: Place> crash::World for Mortal<P> {
         broken
     }
 
+    async fn rested(&self) {
+        if let Some(file) = &self.file {
+            file.end_leases().await.unwrap_or_else(|error| panic!("{error}"));
+        }
+    }
+
     fn drive<F: Future>(&self, work: F) -> F::Output {
-        match &self.runtime {
-            Some(runtime) => runtime.block_on(work),
+        match &self.file {
+            Some(file) => file.runtime.block_on(work),
             None => self.clock().block_on(work),
         }
     }
@@ -145,6 +184,15 @@ impl<P: Place> crash::World for Mortal<P> {
 /// Sweeps a provider in all its directions and scenes, in memory; each with several worlds.
 pub fn in_memory<P: Place>(seeds: std::ops::Range<u64>) -> Sweep {
     swept_by::<P>(seeds, |seed, direction, scene| crash::sweep(|| Mortal::<P>::in_memory(seed, direction, scene)))
+}
+
+/// The same over database files, at one point in `every`.
+pub fn in_file<P: Place>(seeds: std::ops::Range<u64>, every: usize) -> Sweep {
+    swept_by::<P>(seeds, |seed, direction, scene| {
+        // Another place to begin at for each, so that a sample does not meet the same kinds of points each time.
+        let first = 1 + seed.wrapping_mul(31).wrapping_add(direction.len() as u64) % every.max(1) as u64;
+        crash::sweep_every(|| Mortal::<P>::in_file(seed, direction, scene), first, every)
+    })
 }
 
 fn swept_by<P: Place>(seeds: std::ops::Range<u64>, mut sweep: impl FnMut(u64, &'static str, Scene) -> Sweep) -> Sweep {

@@ -23,6 +23,9 @@ pub trait World: Send + Sync {
     /// The laws, when everything has settled: what is wrong, one line each.
     async fn broken_laws(&self) -> Vec<String>;
 
+    /// What goes by another clock than the world's, such as leases by a database's, is over: called when time has passed.
+    async fn rested(&self) {}
+
     /// Carries out what processes do. A world that waits for more than its clock has a runtime of its own.
     fn drive<F: Future>(&self, work: F) -> F::Output
     where
@@ -129,6 +132,7 @@ fn one<W: World>(world: &W, points: &[u64], swept: &mut Sweep) -> bool {
             None => {}
         }
         clock.advance(REST);
+        world.drive(world.rested());
     }
     for _ in 0..MAX_RESTARTS {
         crash.restart(None);
