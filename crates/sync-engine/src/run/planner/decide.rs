@@ -215,6 +215,7 @@ impl Planner<'_, '_> {
                     fields: &fields,
                     shown: shown.as_ref(),
                     matched: None,
+                    written: None,
                     open,
                     version: seen
                         .and_then(|seen| seen.version.clone())
