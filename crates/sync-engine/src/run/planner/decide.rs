@@ -234,6 +234,15 @@ impl Planner<'_, '_> {
         }
     }
 
+    /// Nothing to take away any more: somebody did it there.
+    pub(super) fn taken_away(&mut self, candidate: &Candidate) {
+        self.s.report().add_unchanged(1);
+        self.drop_item(candidate);
+        if let Some(link) = candidate.link.clone().filter(|_| !self.s.is_dry()) {
+            self.changes.push(Change::PutLink(crate::Link { state: LinkState::Removed, ..link }));
+        }
+    }
+
     /// A link without a base: the two belong together, and nothing is agreed on yet.
     fn bare_link(&self, candidate: &Candidate, seen: &Remote) -> crate::Link {
         crate::Link {
