@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeSet,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -114,6 +117,8 @@ pub struct World {
     engine: EngineConfig,
     /// Numbers for what people write: each once.
     written: Mutex<u64>,
+    /// How many processes there were.
+    pub(super) n_processes: AtomicU64,
     /// True once something was forgotten: what both sides last agreed on about it is known no more.
     pub(super) has_forgotten: AtomicBool,
     /// What happened, in words; kept only when somebody wants to read it.
@@ -145,6 +150,7 @@ impl World {
             scope: Scope::new(ORG, integration),
             engine,
             written: Mutex::new(0),
+            n_processes: AtomicU64::new(0),
             has_forgotten: AtomicBool::new(false),
             diary: Mutex::new(None),
         }
@@ -165,6 +171,7 @@ impl World {
     /// # Panics
     /// When it can't be built.
     pub fn process<P: Place>(&self, place: &P, crash: &Crash, seed: u64, ahead_ms: i64) -> Dispatcher {
+        self.n_processes.fetch_add(1, Ordering::Relaxed);
         let store: Arc<dyn Store> = Arc::new(CrashStore::new(self.store(), crash.clone()));
         let records = Arc::new(CrashRecords::new(Arc::clone(&self.shop) as _, crash.clone()));
         let transport = CrashTransport::new(Arc::new(self.wire.clone()), crash.clone());
@@ -182,9 +189,12 @@ impl World {
     pub async fn sign_in(&self, dispatcher: &Dispatcher, settings: serde_json::Value, back: &str) {
         let scope = &self.scope;
         let row = dispatcher.store().connection(scope).await.ok().flatten();
-        let lives = row.is_some_and(|row| {
-            row.account.is_some() && matches!(row.status, ConnectionStatus::Active | ConnectionStatus::Setup)
-        });
+        let grant = dispatcher.store().load(scope).await.ok().flatten();
+        let is_dead = grant.is_some_and(|grant| grant.dead_since.is_some());
+        let lives = !is_dead
+            && row.is_some_and(|row| {
+                row.account.is_some() && matches!(row.status, ConnectionStatus::Active | ConnectionStatus::Setup)
+            });
         if lives {
             return;
         }

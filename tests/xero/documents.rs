@@ -150,3 +150,49 @@ fn what_is_paid_called_off_and_paid_back_before_the_first_sync_goes_in_two_runs(
     assert_eq!((&books.document("D-1042")["Status"], &books.document("K-1")["Status"]), (&json!("PAID"), &json!("PAID")));
     books.settle();
 }
+
+fn comes_to(books: &Books, total: i64) {
+    books.edit("i1", "lines", lines(vec![line("1", "Two dives", total)]));
+    books.edit("i1", "total", Value::Decimal(total.into()));
+}
+
+/// Random histories, seed 3373: the whole new amount was written into the document, beside the further one.
+#[test]
+fn what_a_further_document_made_up_for_is_not_charged_once_more_when_the_first_one_is_open_again() {
+    let books = open(json!({}));
+    books.pay("p1", "i1", 180);
+    books.agree();
+    comes_to(&books, 200);
+    assert!(books.sync_through().success);
+    assert_eq!(books.document("D-1042/2")["Total"], 20.0);
+    books.shop.delete(ORG, &Collection::PAYMENTS, "p1");
+    assert!(books.sync_through().success);
+    assert_eq!(books.document("D-1042")["Status"], "AUTHORISED");
+    comes_to(&books, 250);
+    assert!(books.sync_through().success);
+    let of = |number: &str| books.document(number)["Total"].as_f64().unwrap();
+    assert_eq!((of("D-1042"), of("D-1042/2"), of("D-1042/3")), (180.0, 20.0, 50.0));
+    books.settle();
+    // Called off, all of it counts no more.
+    books.edit("i1", "cancelled_at", Value::Time { at: "2026-11-22T00:00:00Z".parse().unwrap(), zone: None });
+    assert!(books.sync_through().success);
+    let is_void = |number: &str| books.document(number)["Status"] == "VOIDED";
+    assert!(["D-1042", "D-1042/2", "D-1042/3"].into_iter().all(is_void), "{:?}", books.all("documents"));
+    books.settle();
+}
+
+/// Random histories, seed 1264: what the answer to our own write showed of the balance counted as known to the host.
+#[test]
+fn the_balance_that_follows_from_our_own_change_comes_back() {
+    let books = open(json!({"invoices": {"direction": "both"}}));
+    for total in [190, 170] {
+        comes_to(&books, total);
+        // The second run reads what the first one wrote.
+        for _ in 0..2 {
+            assert!(books.sync_through().success);
+        }
+        let rows = books.shop.rows(ORG, &Collection::INVOICES);
+        let due = rows.values().next().and_then(|record| record.value("amount_due")).and_then(Value::as_decimal);
+        assert_eq!(due, Some(total.into()));
+    }
+}

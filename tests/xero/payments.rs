@@ -76,6 +76,30 @@ fn a_correction_takes_the_payment_back_and_records_it_anew() {
     books.settle();
 }
 
+fn pays(books: &Books, id: &str, amount: i64) {
+    let amount = Value::Decimal(amount.into());
+    books.shop.edit(ORG, &Collection::PAYMENTS, id, |record| {
+        let mut allocation = record.value("allocations").and_then(Value::as_list).unwrap()[0].clone();
+        allocation.set("amount", amount.clone());
+        record.set("allocations", Value::List(vec![allocation]));
+        record.set("amount", amount);
+    });
+}
+
+/// Random histories, seeds 36 and 2871: the new one went first, and was refused as too much.
+#[test]
+fn what_one_payment_pays_no_more_another_pays_in_the_same_run() {
+    let books = open(json!({}));
+    books.pay("p1", "i1", 180);
+    books.agree();
+    pays(&books, "p1", 100);
+    books.pay("p2", "i1", 80);
+    let result = books.sync_through();
+    assert!(result.success, "{result:?}");
+    assert_eq!((books.payments().len(), &books.document("D-1042")["Status"]), (2, &json!("PAID")));
+    books.settle();
+}
+
 #[test]
 fn a_corrected_payment_whose_answer_was_lost_is_recorded_once() {
     // Which of the writes that correct it loses its answer: the one that takes it back, or the one that records it anew.
@@ -145,6 +169,21 @@ fn what_settled_the_invoice_already_is_linked_and_left_as_it_is() {
     assert!(result.success, "{result:?}");
     assert!(books.questions().is_empty());
     assert_eq!((books.payments().len(), books.payments()[0]["Reference"].as_str()), (1, Some("")));
+}
+
+/// Random histories, seeds 652 and 2315: what the invoice shows of its payments was taken for all that they say, and what the
+/// host leaves blank for something to put back.
+#[test]
+fn an_audit_has_nothing_to_say_about_a_payment_that_was_entered_by_hand() {
+    let both = json!({"direction": "both"});
+    let books = open(json!({"invoices": both, "payments": both}));
+    books.act(json!({"do": "record-payment", "invoice": "D-1042"}));
+    books.pay("p1", "i1", 180);
+    assert!(books.agree().success);
+    books.settle();
+    let audit = books.run(&books.rig.request(ORG), &sync_engine::RunOptions::new().audit());
+    let planned = audit.details.as_ref().map(|details| details.planned.total());
+    assert_eq!((audit.success, planned), (true, Some(0)), "{audit:?}");
 }
 
 /// A company where the bookkeeper has entered Ada, her invoice D-1042 of 180 and a payment of so much, all by hand.

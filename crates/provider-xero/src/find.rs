@@ -6,7 +6,7 @@ use sync_core::{Context, Error, ErrorKind, Find, FindBy, Found, Marker, NaturalK
 
 use crate::{
     client,
-    descriptor::{CONTACTS, DESCRIPTOR, INVOICES, PAYMENTS},
+    descriptor::{CONTACTS, DESCRIPTOR, FIND_MAX, INVOICES, PAYMENTS},
     error::parse,
     handler::Handler,
     mapping::{contact, invoice, payment},
@@ -226,9 +226,9 @@ async fn by_document(handler: &Handler, cx: &Context<'_>, keys: &[NaturalKey]) -
     ids.sort();
     ids.dedup();
     let seen = documents_by_id(handler, cx, &ids).await?;
-    let of = |key: &NaturalKey| {
-        let Some(id) = payment::document_of(key) else { return Found::Absent };
-        let Some(document) = seen.get(id.as_str()) else { return Found::Absent };
+    let of = |key: &NaturalKey| -> Vec<Remote> {
+        let Some(id) = payment::document_of(key) else { return Vec::new() };
+        let Some(document) = seen.get(id.as_str()) else { return Vec::new() };
         let is_credit = invoice::own_id(&id).0;
         let remote = |payment: &Payment| {
             let mut remote = payment::remote(&handler.settings, payment, Some((&id, is_credit)))?;
@@ -238,9 +238,24 @@ async fn by_document(handler: &Handler, cx: &Context<'_>, keys: &[NaturalKey]) -
             Some(remote)
         };
         let is_it = |remote: &Remote| remote.state == RemoteState::Live && remote.keys.contains(key);
-        found(document.payments.iter().filter_map(remote).filter(is_it).collect())
+        document.payments.iter().filter_map(remote).filter(is_it).collect()
     };
-    Ok(keys.iter().map(of).collect())
+    let mut all: Vec<Vec<Remote>> = keys.iter().map(of).collect();
+    // A document tells of its payments neither whose they are nor where they stand.
+    let mut ids: Vec<RemoteId> = all.iter().flatten().map(|remote| remote.id.clone()).collect();
+    ids.sort();
+    ids.dedup();
+    let mut whole: HashMap<String, Payment> = HashMap::new();
+    for chunk in ids.chunks(FIND_MAX) {
+        whole.extend(payments_by_id(handler, cx, chunk).await?);
+    }
+    for remote in all.iter_mut().flatten() {
+        let whole = whole.get(remote.id.as_str()).and_then(|whole| payment::remote(&handler.settings, whole, None));
+        if let Some(whole) = whole {
+            *remote = Remote { keys: std::mem::take(&mut remote.keys), ..whole };
+        }
+    }
+    Ok(all.into_iter().map(found).collect())
 }
 
 /// Payments by our marker, which their reference ends with.

@@ -230,6 +230,11 @@ impl Sandbox {
         self.now_and_inner(|inner, now| inner.double.act(action, now))
     }
 
+    /// How many calls are still to be carried out, whatever their callers believe.
+    pub fn n_late(&self) -> usize {
+        self.now_and_inner(|inner, _| inner.late.len())
+    }
+
     /// Takes what the provider wants to send by itself, such as notifications to channels, for the caller to deliver.
     pub fn take_outbound(&self) -> Vec<Request<Bytes>> {
         self.now_and_inner(|inner, _| inner.double.outbound())

@@ -52,6 +52,8 @@ struct Model {
     gone_there: BTreeSet<String>,
     /// Documents whose words the bookkeeper changed.
     noted: BTreeSet<String>,
+    /// True once something changed there that no feed tells of.
+    is_drifted: bool,
     /// The shop's payments that the bookkeeper recorded by hand: name, id there, and when, by Xero's clock in
     /// milliseconds.
     by_hand: BTreeMap<String, (String, i64)>,
@@ -279,7 +281,7 @@ impl Place for Ledger {
 
     fn is_two_way(&self) -> bool {
         // What the bookkeeper writes over of ours stays until it changes here, and an audit says so.
-        self.is("both") && with(&self.model, |model| model.noted.is_empty())
+        self.is("both") && with(&self.model, |model| model.noted.is_empty() && !model.is_drifted)
     }
 
     fn picture(&self) -> String {

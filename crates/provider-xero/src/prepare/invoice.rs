@@ -22,7 +22,7 @@ pub(crate) fn prepare(handler: &Handler, request: Prepare<'_>) -> Result<Prepare
     match op.verb {
         Verb::Create => create(&draft),
         Verb::Remove => Ok(void(op, Ledger(facts))),
-        Verb::Update => update(&draft, request.amendment),
+        Verb::Update => update(&draft, request.amendment, request.is_amended),
     }
 }
 
@@ -66,7 +66,7 @@ fn create(draft: &Draft<'_>) -> Result<Prepared> {
     Ok(Prepared::Parts(parts))
 }
 
-fn update(draft: &Draft<'_>, amendment: u32) -> Result<Prepared> {
+fn update(draft: &Draft<'_>, amendment: u32, is_amended: bool) -> Result<Prepared> {
     let op = draft.op;
     let Some(before) = op.before.as_deref() else { return Ok(Prepared::Parts(Vec::new())) };
     if draft.is_cancelled() {
@@ -86,7 +86,9 @@ fn update(draft: &Draft<'_>, amendment: u32) -> Result<Prepared> {
         _ => None,
     });
     let is_locked = day.is_some_and(|day| draft.ledger.is_locked(day));
-    if is_open(before) && !is_locked {
+    // What amendments made up for stays with them, also where the document could be changed again.
+    let adds = is_amended && draft.is_money_changed();
+    if is_open(before) && !is_locked && !adds {
         if draft.is_held() {
             return Ok(Prepared::Skip(locked(draft.ledger)));
         }
@@ -96,11 +98,11 @@ fn update(draft: &Draft<'_>, amendment: u32) -> Result<Prepared> {
         return Ok(one(draft.handler, step));
     }
     if draft.is_money_changed()
-        && let Some(amendment) = amend(draft, before, amendment, is_locked)?
+        && let Some(amendment) = amend(draft, before, amendment, is_locked, adds)?
     {
         return Ok(Prepared::Amend(Box::new(amendment)));
     }
-    let why = if is_locked { "lies in a locked period" } else { "has payments or credits" };
+    let why = if is_locked { "lies in a locked period" } else { "has payments, credits or amendments" };
     Ok(Prepared::Skip(Skip::new("cannot-change", format!("Xero does not let it be changed: it {why}")).remedy(
         Owner::EndUserData,
         "Change it in Xero, where that can be done. What it comes to is the same on both sides.",
@@ -120,7 +122,7 @@ pub(crate) fn is_open(before: &Remote) -> bool {
 }
 
 /// A further invoice, or a credit note, that makes up for the difference.
-fn amend(draft: &Draft<'_>, before: &Remote, number: u32, is_locked: bool) -> Result<Option<Amendment>> {
+fn amend(draft: &Draft<'_>, before: &Remote, number: u32, is_locked: bool, adds: bool) -> Result<Option<Amendment>> {
     let (Some(wanted), Some(was)) = (draft.fields.total, draft.agreed_total()) else { return Ok(None) };
     let was = was?;
     let off = wanted - was;
@@ -148,12 +150,16 @@ fn amend(draft: &Draft<'_>, before: &Remote, number: u32, is_locked: bool) -> Re
     };
     let (what, why) = (
         if is_credit { "a credit note" } else { "a further invoice" },
-        if is_locked { "its period is locked" } else { "it has payments or credits" },
+        match (is_locked, adds) {
+            (true, _) => "its period is locked",
+            (false, true) => "other documents make up for earlier changes",
+            (false, false) => "it has payments or credits",
+        },
     );
     Ok(Some(Amendment {
         role: Role::amendment(number),
         fields: further.into_record(),
-        words: format!("Xero does not let the invoice be changed, since {why}: {what} for the difference is made instead"),
+        words: format!("the invoice is not changed in Xero, since {why}: {what} for the difference is made instead"),
     }))
 }
 

@@ -26,7 +26,8 @@ pub(crate) fn prepare(handler: &Handler, request: Prepare<'_>) -> Result<Prepare
     let Prepare { facts, op, .. } = request;
     let state = op.before.as_ref().map(|before| &before.state);
     let is_gone = state == Some(&RemoteState::Voided);
-    let put = Part::new(0, Step::CreatePayments.group(), handler.config.batch_size, KEYED);
+    // After all that are taken back: what one pays no more may be what another pays now.
+    let put = Part::new(1, Step::CreatePayments.group(), handler.config.batch_size, KEYED);
     let parts = match op.verb {
         Verb::Create => match plan(handler, facts, op)? {
             Plan::Skip(skip) => return Ok(Prepared::Skip(skip)),
@@ -35,17 +36,17 @@ pub(crate) fn prepare(handler: &Handler, request: Prepare<'_>) -> Result<Prepare
         Verb::Remove if is_gone => Vec::new(),
         Verb::Remove => match untouchable(handler, facts, op) {
             Some(skip) => return Ok(Prepared::Skip(skip)),
-            None => vec![delete(op, 0)],
+            None => vec![delete(op)],
         },
         // What was there already stays as somebody entered it, wherever the money arrived and on which day.
         Verb::Update if op.reason == Reason::Matched || !is_corrected(op) => Vec::new(),
         Verb::Update => match (plan(handler, facts, op)?, untouchable(handler, facts, op)) {
             // What counts no more here is taken back there.
-            (Plan::Skip(skip), None) if skip.code == VOID && !is_gone => vec![delete(op, 0)],
+            (Plan::Skip(skip), None) if skip.code == VOID && !is_gone => vec![delete(op)],
             (Plan::Skip(skip), _) => return Ok(Prepared::Skip(skip)),
             (Plan::Go(_), _) if is_gone => vec![put],
             (Plan::Go(_), Some(skip)) => return Ok(Prepared::Skip(skip)),
-            (Plan::Go(_), None) => vec![delete(op, 0), Part { stage: 1, ..put }],
+            (Plan::Go(_), None) => vec![delete(op), put],
         },
     };
     Ok(Prepared::Parts(parts))
@@ -54,9 +55,9 @@ pub(crate) fn prepare(handler: &Handler, request: Prepare<'_>) -> Result<Prepare
 /// The code of payments that count no more.
 const VOID: &str = "void";
 
-fn delete(op: &Operation, stage: u8) -> Part {
+fn delete(op: &Operation) -> Part {
     let id = op.before.as_ref().map_or("", |before| before.id.as_str());
-    Part::new(stage, format!("{}:{id}", Step::DeletePayment.group()), 1, KEYED).final_there()
+    Part::new(0, format!("{}:{id}", Step::DeletePayment.group()), 1, KEYED).final_there()
 }
 
 /// True when something changed that the payment there would have to say.

@@ -195,18 +195,21 @@ pub struct Prepare<'a> {
     pub op: &'a Operation,
     /// The number that the next amendment of this record has: 2 for the first.
     pub amendment: u32,
+    /// True where amendments make up for earlier changes: the record there alone does not come to what the host's does.
+    pub is_amended: bool,
 }
 
 impl<'a> Prepare<'a> {
     /// A request.
     pub fn new(facts: &'a Facts, grants: &'a EffectGrants, op: &'a Operation) -> Self {
-        Self { facts, grants, op, amendment: 2 }
+        Self { facts, grants, op, amendment: 2, is_amended: false }
     }
 
-    /// With the number that the next amendment has.
+    /// With the number that the next amendment has, of a record with or without amendments that count.
     #[must_use]
-    pub fn amendment(mut self, number: u32) -> Self {
+    pub fn amendment(mut self, number: u32, is_amended: bool) -> Self {
         self.amendment = number;
+        self.is_amended = is_amended;
         self
     }
 }

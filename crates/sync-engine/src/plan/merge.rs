@@ -176,7 +176,8 @@ fn state<'a>(
                 && changed_there
                 && base.is_some()
                 && ((changed_here && policy.rules.contested.contains(field)) || policy.is_guarded(field, local, seen));
-            let drifted = changed_there && owner == FieldOwner::Local && !is_asked;
+            // Where the host says nothing there is nothing to put back.
+            let drifted = changed_there && owner == FieldOwner::Local && !is_asked && is_set(ours);
             Some(FieldState {
                 field,
                 kind: spec.kind,

@@ -155,6 +155,7 @@ fn link_changes(s: &Session<'_>, row: &PlannedRow, ask: &ResourceAsk, mains: &[L
                 fields: &operation.fields,
                 shown: Some(&before.fields),
                 matched: Some(&before.fields),
+                written: None,
                 open: &operation.open,
                 version: before.version.clone(),
                 state: before.state.clone(),

@@ -15,6 +15,9 @@ pub(crate) struct Agreed<'a> {
     pub(crate) shown: Option<&'a Record>,
     /// The remote face where there is no base: the record that was matched.
     pub(crate) matched: Option<&'a Record>,
+    /// What was written there, where the answer of a write shows the record. What it shows beyond that is news of the
+    /// provider's, which the feed tells of, and nothing that was agreed on.
+    pub(crate) written: Option<&'a BTreeSet<FieldName>>,
     /// Fields that differ and are left as they are: what was agreed on about them before stays.
     pub(crate) open: &'a BTreeSet<FieldName>,
     pub(crate) version: Option<Version>,
@@ -35,6 +38,11 @@ pub(crate) fn next_base(ask: &ResourceAsk, before: Option<&Base>, agreed: Agreed
     // What the provider shows replaces what we sent; what it doesn't show is as we sent it.
     if let Some(shown) = agreed.shown {
         remote = merged(Some(&remote), shown);
+    }
+    if let (Some(written), Some(before)) = (agreed.written, before) {
+        let mut known = before.face().clone();
+        written.iter().for_each(|field| keep(&mut known, Some(&remote), field));
+        remote = known;
     }
     for field in agreed.open {
         keep(&mut local, before.map(|base| &base.local), field);

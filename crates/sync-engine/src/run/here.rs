@@ -295,6 +295,7 @@ fn agreed_link(
         fields: &operation.fields,
         shown: Some(&shown),
         matched: None,
+        written: None,
         open: &operation.open,
         version: version.or_else(|| before.version.clone()),
         state: before.state.clone(),

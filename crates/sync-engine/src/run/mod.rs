@@ -1,6 +1,7 @@
 //! One run: lease, recover, observe, plan, gate, apply, report. The only place that orders effects.
 
 mod apply;
+mod arrived;
 mod ask;
 mod base;
 mod call;

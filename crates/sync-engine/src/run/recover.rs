@@ -5,21 +5,18 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use sync_core::{
-    Facts, FieldKind, LocalId, Operation, Outcome, OutcomeKind, Owner, Prepare, Prepared, Remote, RemoteId, Safety, Verb,
-    code,
+    Facts, LocalId, Outcome, OutcomeKind, Owner, Prepare, Prepared, Safety, Verb, code,
     zoo::{self, Defect},
 };
 
 use super::{
-    apply,
-    ask::ResourceAsk,
-    call,
+    apply, arrived, call,
     halt::Halt,
-    here, refs, remote,
+    here,
     session::{Session, Settled, later},
     slices,
 };
-use crate::{CallRow, Change, Link, LinkState, PartRow, PartState, ReadyPart, RunState, plan};
+use crate::{CallRow, Change, LinkState, PartRow, PartState, ReadyPart, RunState};
 
 /// What is still open after recovering: how many items, and when the first can be looked at.
 #[derive(Debug, Default)]
@@ -53,7 +50,7 @@ pub(crate) async fn recover(s: &Session<'_>) -> Result<Unsettled, Halt> {
             unsettled.until = Some(unsettled.until.map_or(settled_at, |until| until.min(settled_at)));
             continue;
         }
-        recover_call(s, row).await?;
+        recover_call(s, row, is_here).await?;
         unsettled.recovered += 1;
     }
     if !s.is_dry() {
@@ -62,7 +59,7 @@ pub(crate) async fn recover(s: &Session<'_>) -> Result<Unsettled, Halt> {
     Ok(unsettled)
 }
 
-async fn recover_call(s: &Session<'_>, row: CallRow) -> Result<(), Halt> {
+async fn recover_call(s: &Session<'_>, row: CallRow, is_here: bool) -> Result<(), Halt> {
     let Some(resource_idx) = s.ask.resources.iter().position(|ask| ask.resource.name == row.resource) else { return Ok(()) };
     s.check_cancel()?;
     s.keep_lease().await?;
@@ -89,16 +86,20 @@ async fn recover_call(s: &Session<'_>, row: CallRow) -> Result<(), Halt> {
     if may_repeat && parts.len() == row.parts.len() && !parts.is_empty() {
         let facts = s.facts().await?;
         if parts.iter().all(|part| still_holds(s, &facts, part)) {
-            let operations: Vec<Operation> = parts.iter().map(|part| part.operation.clone()).collect();
+            let known = parts.clone();
             let sent = call::resend(s, resource_idx, row, parts).await?;
             s.commit(sent.again.iter().filter_map(|(id, _)| overwritten.remove(id)).collect()).await?;
-            let is_again = |operation: &&Operation| sent.again.iter().any(|(local, _)| *local == operation.local);
-            agree_on_what_arrived(s, resource_idx, operations.iter().filter(is_again)).await?;
+            let is_again = |part: &&ReadyPart| sent.again.iter().any(|(local, _)| *local == part.operation.local);
+            if let Some(ask) = s.ask.resources.get(resource_idx) {
+                arrived::agree(s, ask, &known.iter().filter(is_again).collect::<Vec<_>>()).await?;
+            }
             return make_due(s, resource_idx, &sent.again, &keys).await;
         }
     }
     let Some(ask) = s.ask.resources.get(resource_idx) else { return Ok(()) };
-    agree_on_what_arrived(s, resource_idx, parts.iter().map(|part| &part.operation)).await?;
+    if !is_here {
+        arrived::agree(s, ask, &parts.iter().collect::<Vec<_>>()).await?;
+    }
     let mut changes = vec![Change::CloseCall(row.key.clone())];
     changes.extend(overwritten.into_values());
     for part in &parts {
@@ -143,57 +144,6 @@ async fn recover_call(s: &Session<'_>, row: CallRow) -> Result<(), Halt> {
         changes.extend(s.settle_item(Settled { key, ..Settled::new(&ask.resource.name, &operation.local, outcome) }));
     }
     s.commit(changes).await
-}
-
-/// What an update did there although nobody answered it is ours, and no change that somebody made there: of each field that
-/// is as it was to be, that is what both sides last agreed on.
-async fn agree_on_what_arrived<'o>(
-    s: &Session<'_>,
-    resource_idx: usize,
-    operations: impl Iterator<Item = &'o Operation>,
-) -> Result<(), Halt> {
-    let Some(ask) = s.ask.resources.get(resource_idx) else { return Ok(()) };
-    let mut open: Vec<(&Operation, Link)> = Vec::new();
-    for operation in operations.filter(|operation| operation.verb == Verb::Update) {
-        let (id, name) = (std::slice::from_ref(&operation.local), &operation.resource);
-        let links = s.engine.store.links_by_local(&s.scope, &s.account, name, &operation.role, id).await;
-        let link = links.map_err(|error| s.halt(error))?.pop().flatten();
-        open.extend(link.filter(|link| link.base.is_some() && link.remote.is_some()).map(|link| (operation, link)));
-    }
-    let mut changes = Vec::new();
-    for chunk in open.chunks(ask.resource.find_max.max(1)) {
-        let ids: Vec<RemoteId> = chunk.iter().filter_map(|(_, link)| link.remote.clone()).collect();
-        let mut found = remote::look_up(s, ask, &ids).await?;
-        refs::localize(s, found.iter_mut().flatten().map(|remote| &mut remote.fields)).await?;
-        for ((operation, link), found) in chunk.iter().zip(&found) {
-            changes.extend(found.as_ref().and_then(|found| arrived(ask, operation, link, found)).map(Change::PutLink));
-        }
-    }
-    s.commit(changes).await
-}
-
-/// The link with the fields of an operation that are there as they were to be.
-fn arrived(ask: &ResourceAsk, operation: &Operation, link: &Link, found: &Remote) -> Option<Link> {
-    let mut link = link.clone();
-    let base = link.base.as_mut()?;
-    let mut face = base.face().clone();
-    let mut is_news = false;
-    for field in &operation.changed {
-        let kind = ask.resource.field(field.as_str()).kind;
-        let (sent, shown) = (operation.fields.value(field.as_str()), found.fields.value(field.as_str()));
-        // Sets and consent merge by rules of their own.
-        if let (false, Some(sent), Some(shown)) = (matches!(kind, FieldKind::OwnedSet | FieldKind::Consent), sent, shown)
-            && plan::same_as(kind, Some(sent), Some(shown))
-        {
-            base.local.set(field.clone(), sent.clone());
-            face.set(field.clone(), shown.clone());
-            is_news = true;
-        }
-    }
-    base.remote = Some(face).filter(|face| *face != base.local);
-    // A record that was changed back meanwhile differs from what is there now.
-    link.hash = None;
-    is_news.then_some(link)
 }
 
 /// Operations whose first parts are done go on where they stopped.

@@ -134,3 +134,18 @@ async fn what_was_settled_there_is_linked_under_its_own_word_and_left_as_it_is()
     let here = world.shop.record(&Collection::PAYMENTS, "p").unwrap();
     assert_eq!(here.value("date"), Some(&Value::Date(jiff::civil::date(2026, 11, 20))));
 }
+
+/// Random histories, seed 1013 of the ledger: under its new name it was somebody else's, and a person was asked.
+#[tokio::test]
+async fn what_a_lost_call_made_is_ours_whatever_the_host_says_by_now() {
+    let world = World::new().await;
+    world.customer("c", "Ada", "ada@example.com");
+    world.books.lose_answer.store(true, std::sync::atomic::Ordering::Relaxed);
+    assert!(!world.sync().await.success);
+    world.customer("c", "Ada King", "ada@example.com");
+    world.clock.advance(std::time::Duration::from_secs(600));
+    world.settled().await;
+    let there = world.books.live(&CONTACTS);
+    assert_eq!((there.len(), there[0].1.text("name")), (1, Some("Ada King")));
+    assert!(world.questions().await.is_empty());
+}

@@ -2,8 +2,8 @@
 //!
 //! In a process, tasks queue at one lock per connection. Among processes the grant itself is claimed first: the claim is
 //! stored by compare-and-swap, so one process alone goes to the token endpoint and the others wait for what it stores. A
-//! claim whose owner died lapses; the old refresh token is then tried again (Xero keeps it valid for 30 minutes for this
-//! case: <https://developer.xero.com/documentation/guides/oauth2/token-types>).
+//! claim whose owner died, or got no answer, lapses; the old refresh token is then tried again by whoever comes next, though
+//! the access token be good for longer (Xero keeps the old refresh token valid for 30 minutes for this case: <https://developer.xero.com/documentation/guides/oauth2/token-types>).
 
 use std::time::Duration;
 
@@ -38,8 +38,15 @@ const CLAIM: &str = "sync-http.refreshing-until";
 /// How often a token exchange is tried.
 const ATTEMPTS: u32 = 2;
 
-/// How long a claim holds: all attempts, and time to store what came of them.
-const CLAIM_LIVES: Duration = Duration::from_secs(ATTEMPTS as u64 * TOKEN_TIMEOUT.as_secs() + 10);
+/// How long after we gave up on it an exchange may still be carried out. Ours: it would rotate the token once more, and a
+/// server that knows one current token would forget the one that a second exchange gave.
+const SETTLE: Duration = Duration::from_secs(30);
+
+/// How long a claim holds: all attempts, the pause between them, and time to store what came of them.
+const CLAIM_LIVES: Duration = Duration::from_secs(ATTEMPTS as u64 * TOKEN_TIMEOUT.as_secs() + SETTLE.as_secs() + 10);
+
+/// How long nobody tries again after a refresh that failed.
+const REST: Duration = Duration::from_secs(10);
 
 /// How often a process looks whether another one is done.
 const LOOK: Duration = Duration::from_millis(200);
@@ -140,9 +147,14 @@ impl Inner {
                 None
             }
             Err(error) => {
+                let now = self.clock.now();
                 if error.kind() == ErrorKind::AuthRevoked {
-                    next.dead_since = Some(self.clock.now());
+                    next.dead_since = Some(now);
                     history::ended(&mut next, &error);
+                } else {
+                    // The token may be used up by now: the claim stays and lapses, and whoever comes next tries again.
+                    let rest = if error.kind() == ErrorKind::Timeout { SETTLE } else { REST };
+                    next.vars.insert(CLAIM.to_owned(), later(now, rest).to_string());
                 }
                 Some(error)
             }
@@ -227,7 +239,8 @@ impl Inner {
                         && matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::BadAnswer) =>
                 {
                     attempt += 1;
-                    self.clock.sleep(LOOK).await;
+                    let may_run = error.kind() == ErrorKind::Timeout;
+                    self.clock.sleep(if may_run { SETTLE } else { LOOK }).await;
                 }
                 Err(error) => return Err(error),
             }
@@ -241,7 +254,10 @@ fn is_due(grant: &Grant, now: Timestamp, refused: Option<&SecretString>) -> bool
         Credentials::Token { refresh, .. } => {
             let was_refused = refresh.is_some() && refused.is_some_and(|refused| has_secret(grant, refused));
             let margin = if refresh.is_some() { MARGIN } else { Duration::ZERO };
-            was_refused || left(&grant.credentials, now).is_some_and(|left| left <= margin)
+            // Whoever claimed it and never said what came of it may have used the refresh token up: the old one is good for
+            // a while only, however long the access token is.
+            let is_lapsed = refresh.is_some() && claim(grant).is_some_and(|until| until <= now);
+            was_refused || is_lapsed || left(&grant.credentials, now).is_some_and(|left| left <= margin)
         }
         _ => false,
     }

@@ -9,7 +9,10 @@ use sync_core::{
     zoo::{self, Defect},
 };
 
-pub(crate) use self::{assemble::main_links, record::overwritten};
+pub(crate) use self::{
+    assemble::main_links,
+    record::{overwritten, told},
+};
 use self::{
     assemble::{assemble, digest, links, open_link, refs_of, remote_of},
     record::{main_after, pending, record},

@@ -157,7 +157,7 @@ pub(crate) fn overwritten(s: &Session<'_>, operation: &Operation) -> Option<Chan
 }
 
 /// What became of an operation whose last part was done there. What was written over is told.
-fn told(operation: &Operation) -> Outcome {
+pub(crate) fn told(operation: &Operation) -> Outcome {
     let done = if crate::run::apply::is_match(operation.reason) {
         Outcome::new(OutcomeKind::Updated, code::DONE, "")
     } else {
@@ -236,7 +236,9 @@ pub(super) fn done_link(
         let shown = Some(&shown).filter(|fields| !fields.is_empty());
         let matched = operation.before.as_ref().map(|before| &before.fields);
         let open = &operation.open;
-        let agreed = Agreed { fields: &operation.fields, shown, matched, open, version, state, native };
+        // Only a feed that is read tells of the rest.
+        let written = batch.ask.is_two_way().then_some(&operation.changed);
+        let agreed = Agreed { fields: &operation.fields, shown, matched, written, open, version, state, native };
         (Some(next_base(batch.ask, before, agreed)), part.hash)
     } else if super::super::here::is_last_there(part) {
         // The host's part comes next; what was written there is agreed on already.

@@ -35,6 +35,16 @@ impl Planner<'_, '_> {
         Ok(found)
     }
 
+    /// The number of the next amendment of a record, and whether some count already. What has no lines has none.
+    pub(super) async fn next_amendment(&self, operation: &Operation) -> Result<(u32, bool), Halt> {
+        if operation.verb != Verb::Update || operation.agreed.is_empty() {
+            return Ok((FIRST, false));
+        }
+        let known = self.amendments(operation).await?;
+        let next = known.last().map_or(FIRST, |(number, _)| number.saturating_add(1).max(FIRST));
+        Ok((next, known.iter().any(|(_, link)| link.state == LinkState::Live)))
+    }
+
     /// Plans the further record instead of the change. What is to be written here goes as an operation of its own, after it.
     pub(super) async fn amended(
         &mut self,
@@ -43,18 +53,7 @@ impl Planner<'_, '_> {
         amendment: Amendment,
     ) -> Result<Ready, Halt> {
         let s = self.s;
-        let last = self.amendments(&operation).await?.last().map(|(number, _)| *number);
         let facts = s.known_facts();
-        let amendment = match last.map(|last| last.saturating_add(1)).filter(|next| *next > 2) {
-            None => amendment,
-            Some(next) => {
-                let request = Prepare::new(&facts, &s.grants, &operation).amendment(next);
-                match s.input.handler.prepare(request).map_err(|error| s.halt(error))? {
-                    Prepared::Amend(amendment) => *amendment,
-                    _ => amendment,
-                }
-            }
-        };
         if self.ask.rules.amend == Amend::Ask {
             match questions::amend(s, self.ask, candidate, &amendment).await? {
                 Ok(key) if key == answer::ADJUST => {}
@@ -151,15 +150,24 @@ impl Planner<'_, '_> {
     }
 
     /// What is taken away takes what was made up for it along.
-    pub(super) async fn remove_amendments(&mut self, candidate: &Candidate, main: &Operation) -> Result<(), Halt> {
+    pub(super) async fn remove_amendments(
+        &mut self,
+        candidate: &Candidate,
+        main: &Operation,
+        parts: &[Part],
+    ) -> Result<(), Halt> {
         let s = self.s;
-        if main.verb != Verb::Remove || main.role.amendment_number().is_some() {
+        // Called off here, it is taken away there by an update.
+        let is_called_off = main.verb == Verb::Update && !parts.is_empty() && parts.iter().all(|part| part.is_final);
+        if (main.verb != Verb::Remove && !is_called_off) || main.role.amendment_number().is_some() {
             return Ok(());
         }
         for (_, link) in self.amendments(main).await? {
             let (LinkState::Live, Some(_)) = (link.state, &link.remote) else { continue };
             let operation = Operation {
                 id: operation_id(&main.resource, &main.local, &link.role, Verb::Remove, &main.fields),
+                verb: Verb::Remove,
+                changed: Default::default(),
                 role: link.role.clone(),
                 before: known_there(&link),
                 amends: None,
@@ -177,6 +185,9 @@ impl Planner<'_, '_> {
         Ok(())
     }
 }
+
+/// The number of a record's first amendment.
+const FIRST: u32 = 2;
 
 /// After everything that is written there.
 const LAST_STAGE: u8 = u8::MAX;

@@ -215,6 +215,7 @@ impl Planner<'_, '_> {
                     fields: &fields,
                     shown: shown.as_ref(),
                     matched: None,
+                    written: None,
                     open,
                     version: seen
                         .and_then(|seen| seen.version.clone())
@@ -230,6 +231,15 @@ impl Planner<'_, '_> {
             ));
             link.hash = candidate.hash.filter(|_| self.ask.is_whole);
             self.changes.push(Change::PutLink(link));
+        }
+    }
+
+    /// Nothing to take away any more: somebody did it there.
+    pub(super) fn taken_away(&mut self, candidate: &Candidate) {
+        self.s.report().add_unchanged(1);
+        self.drop_item(candidate);
+        if let Some(link) = candidate.link.clone().filter(|_| !self.s.is_dry()) {
+            self.changes.push(Change::PutLink(crate::Link { state: LinkState::Removed, ..link }));
         }
     }
 

@@ -58,7 +58,10 @@ impl Planner<'_, '_> {
         }
         let is_further = operation.amends.is_some();
         if parts.is_empty() && operation.reason != Reason::Matched && operation.here.is_none() && !is_further {
-            self.heal(candidate, operation.fields, &operation.open);
+            match operation.verb {
+                Verb::Remove => self.taken_away(candidate),
+                _ => self.heal(candidate, operation.fields, &operation.open),
+            }
             return Ok(());
         }
         if let Some(here) = &operation.here {
@@ -78,7 +81,7 @@ impl Planner<'_, '_> {
         {
             s.note_replaced(link);
         }
-        self.remove_amendments(candidate, &operation).await?;
+        self.remove_amendments(candidate, &operation, &parts).await?;
         self.plan(candidate, operation, parts, 0);
         Ok(())
     }
@@ -108,7 +111,8 @@ impl Planner<'_, '_> {
     async fn prepared(&mut self, candidate: &Candidate, operation: Operation) -> Result<Ready, Halt> {
         let s = self.s;
         let facts = s.facts().await?;
-        match s.input.handler.prepare(Prepare::new(&facts, &s.grants, &operation)) {
+        let (next, is_amended) = self.next_amendment(&operation).await?;
+        match s.input.handler.prepare(Prepare::new(&facts, &s.grants, &operation).amendment(next, is_amended)) {
             Ok(Prepared::Parts(parts)) => Ok(Ready::Go(Box::new(operation), parts)),
             Ok(Prepared::Amend(amendment)) if operation.verb == Verb::Update => {
                 self.amended(candidate, operation, *amendment).await

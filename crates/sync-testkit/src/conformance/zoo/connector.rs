@@ -315,7 +315,8 @@ impl SyncHandler for BrokenHandler {
         let op = self.understood(request.op);
         let all = EffectGrants::of(self.broken.descriptor.effects.iter().map(|effect| effect.name));
         let grants = if self.broken.does(Trick::IgnoresGrants) { &all } else { request.grants };
-        let mut prepared = self.inner.prepare(Prepare::new(request.facts, grants, &op).amendment(request.amendment));
+        let again = Prepare::new(request.facts, grants, &op).amendment(request.amendment, request.is_amended);
+        let mut prepared = self.inner.prepare(again);
         if let (How::Part(change), Ok(Prepared::Parts(parts))) = (self.broken.how, &mut prepared) {
             parts.iter_mut().for_each(|part| change(&op, part));
         }

@@ -1,0 +1,202 @@
+//! What a call did there although nobody answered it: it is ours, and no change that somebody made there. Both sides agreed on
+//! it, whatever either says by now.
+
+use std::collections::BTreeMap;
+
+use sync_core::{
+    ContainerId, FieldKind, Find, FindBy, Found, KeysOf, Marker, Matching, NaturalKey, Operation, Record, Remote, RemoteId,
+    RemoteState, Verb, Verdict,
+};
+
+use super::{
+    ask::ResourceAsk,
+    call,
+    halt::Halt,
+    observe::links_at,
+    refs, remote,
+    session::{Session, Settled},
+};
+use crate::{Base, Change, Link, LinkState, ReadyPart, plan};
+
+/// Looks at what became of parts whose call is given back to planning. What is there as it was to be is agreed on; what is
+/// there otherwise is left to planning, which compares it.
+pub(crate) async fn agree(s: &Session<'_>, ask: &ResourceAsk, parts: &[&ReadyPart]) -> Result<(), Halt> {
+    let mut changes = updated(s, ask, parts).await?;
+    changes.extend(made(s, ask, parts).await?);
+    s.commit(changes).await
+}
+
+async fn updated(s: &Session<'_>, ask: &ResourceAsk, parts: &[&ReadyPart]) -> Result<Vec<Change>, Halt> {
+    let mut open: Vec<(&Operation, Link)> = Vec::new();
+    for operation in parts.iter().map(|part| &part.operation).filter(|operation| operation.verb == Verb::Update) {
+        let link = link_of(s, operation).await?;
+        open.extend(link.filter(|link| link.base.is_some() && link.remote.is_some()).map(|link| (operation, link)));
+    }
+    let mut changes = Vec::new();
+    for chunk in open.chunks(ask.resource.find_max.max(1)) {
+        let ids: Vec<RemoteId> = chunk.iter().filter_map(|(_, link)| link.remote.clone()).collect();
+        let mut found = remote::look_up(s, ask, &ids).await?;
+        refs::localize(s, found.iter_mut().flatten().map(|remote| &mut remote.fields)).await?;
+        for ((operation, link), found) in chunk.iter().zip(&found) {
+            let mut link = link.clone();
+            let (Some(found), Some(base)) = (found, link.base.as_mut()) else { continue };
+            let arrived = as_sent(ask, operation, found);
+            if arrived.iter().next().is_none() {
+                continue;
+            }
+            let mut face = base.face().clone();
+            for (field, shown) in arrived.iter() {
+                face.set(field.clone(), shown.clone());
+                if let Some(sent) = operation.fields.value(field.as_str()) {
+                    base.local.set(field.clone(), sent.clone());
+                }
+            }
+            base.remote = Some(face).filter(|face| *face != base.local);
+            // A record that was changed back meanwhile differs from what is there now.
+            link.hash = None;
+            changes.push(Change::PutLink(link));
+            if operation.changed.iter().all(|field| arrived.value(field.as_str()).is_some()) {
+                changes.extend(told(s, ask, operation, &found.id));
+            }
+        }
+    }
+    Ok(changes)
+}
+
+/// Creates of one part that left a record there, found by our mark, or by what says that it is the same.
+async fn made(s: &Session<'_>, ask: &ResourceAsk, parts: &[&ReadyPart]) -> Result<Vec<Change>, Halt> {
+    let is_whole = |part: &ReadyPart| {
+        let operation = &part.operation;
+        operation.verb == Verb::Create && part.n_parts == 1 && operation.here.is_none() && operation.amends.is_none()
+    };
+    let mut by_container: BTreeMap<Option<ContainerId>, Vec<&ReadyPart>> = BTreeMap::new();
+    for part in parts.iter().filter(|part| is_whole(part)) {
+        if link_of(s, &part.operation).await?.is_none_or(|link| link.remote.is_none()) {
+            by_container.entry(part.operation.container.clone()).or_default().push(part);
+        }
+    }
+    let mut changes = Vec::new();
+    for (container, parts) in by_container {
+        for chunk in parts.chunks(ask.resource.find_max.max(1)) {
+            let mut found = find(s, ask, container.as_ref(), chunk).await?;
+            refs::localize(s, found.iter_mut().flatten().map(|remote| &mut remote.fields)).await?;
+            let ids: Vec<RemoteId> = found.iter().flatten().map(|remote| remote.id.clone()).collect();
+            let mut holders = links_at(s, ask, None, &ids).await?.into_iter();
+            for (part, found) in chunk.iter().zip(found) {
+                let Some(found) = found else { continue };
+                if holders.next().flatten().is_none() {
+                    changes.extend(told(s, ask, &part.operation, &found.id));
+                    changes.push(Change::PutLink(link_made(s, ask, part, found)));
+                }
+            }
+        }
+    }
+    Ok(changes)
+}
+
+async fn find(
+    s: &Session<'_>,
+    ask: &ResourceAsk,
+    container: Option<&ContainerId>,
+    parts: &[&ReadyPart],
+) -> Result<Vec<Option<Remote>>, Halt> {
+    let look = async |by: FindBy<'_>| {
+        s.keep_lease().await?;
+        let request = Find::new(&ask.resource.name, container, by);
+        s.input.handler.find(&s.context(), request).await.map_err(|error| s.halt(error))
+    };
+    let one = |found: Found, part: &ReadyPart| match found {
+        Found::One(remote) => {
+            let is_ours = remote.marker.as_ref().is_none_or(|marker| *marker == part.operation.marker);
+            Some(*remote).filter(|remote| is_ours && remote.state == RemoteState::Live)
+        }
+        _ => None,
+    };
+    let mut all: Vec<Option<Remote>> = parts.iter().map(|_| None).collect();
+    if ask.resource.matching == Matching::Find || ask.rules.match_on.is_empty() {
+        let markers: Vec<Marker> = parts.iter().map(|part| part.operation.marker.clone()).collect();
+        for ((slot, found), part) in all.iter_mut().zip(look(FindBy::Markers(&markers)).await?).zip(parts) {
+            *slot = one(found, part);
+        }
+    }
+    let wanted = parts.iter().flat_map(|part| refs::locals(&part.operation.fields)).collect();
+    let known = refs::linked(s, wanted).await?;
+    let is_proof = |key: &NaturalKey| {
+        let is_it = |evidence: &&sync_core::Evidence| evidence.keys.as_slice() == std::slice::from_ref(key.field());
+        ask.rules.evidence.iter().filter(is_it).any(|evidence| evidence.verdict == Verdict::Same && evidence.near.is_none())
+    };
+    let mut keys: Vec<(usize, NaturalKey)> = Vec::new();
+    for (idx, part) in parts.iter().enumerate().filter(|(idx, _)| all.get(*idx).is_some_and(Option::is_none)) {
+        let of_it = s.input.handler.keys(KeysOf::new(&ask.resource.name, &part.operation.fields, &known));
+        keys.extend(of_it.into_iter().find(is_proof).map(|key| (idx, key)));
+    }
+    if !keys.is_empty() {
+        let asked: Vec<NaturalKey> = keys.iter().map(|(_, key)| key.clone()).collect();
+        for ((idx, _), found) in keys.into_iter().zip(look(FindBy::Keys(&asked)).await?) {
+            if let (Some(slot), Some(part)) = (all.get_mut(idx), parts.get(idx)) {
+                *slot = one(found, part);
+            }
+        }
+    }
+    Ok(all)
+}
+
+fn link_made(s: &Session<'_>, ask: &ResourceAsk, part: &ReadyPart, found: Remote) -> Link {
+    let operation = &part.operation;
+    let local = operation.fields.clone();
+    let mut face = local.clone();
+    for (field, shown) in as_sent(ask, operation, &found).iter() {
+        face.set(field.clone(), shown.clone());
+    }
+    let base = Base {
+        remote: Some(face).filter(|face| *face != local),
+        local,
+        version: found.version,
+        state: found.state,
+        native: found.native,
+        mapping: if ask.is_whole { ask.rules.mapping.clone() } else { Default::default() },
+    };
+    Link {
+        account: s.account.clone(),
+        resource: operation.resource.clone(),
+        local: operation.local.clone(),
+        role: operation.role.clone(),
+        container: found.container.or_else(|| operation.container.clone()),
+        remote: Some(found.id),
+        state: LinkState::Live,
+        key: part.key.clone(),
+        hash: None,
+        base: Some(base),
+        call: None,
+    }
+}
+
+/// It was done, and what was written over is told.
+fn told(s: &Session<'_>, ask: &ResourceAsk, operation: &Operation, id: &RemoteId) -> Vec<Change> {
+    let outcome = call::told(operation);
+    let settled = Settled::new(&operation.resource, &operation.local, outcome);
+    s.settle_item(Settled { remote: Some(id), keep_standing: !ask.is_whole, ..settled })
+}
+
+/// The fields of an operation that are there as they were to be, as they are shown there. Sets and consent merge by rules of
+/// their own.
+fn as_sent(ask: &ResourceAsk, operation: &Operation, found: &Remote) -> Record {
+    let mut arrived = Record::new();
+    for field in &operation.changed {
+        let kind = ask.resource.field(field.as_str()).kind;
+        let (sent, shown) = (operation.fields.value(field.as_str()), found.fields.value(field.as_str()));
+        if let (false, Some(shown)) = (matches!(kind, FieldKind::OwnedSet | FieldKind::Consent), shown)
+            && sent.is_some()
+            && plan::same_as(kind, sent, Some(shown))
+        {
+            arrived.set(field.clone(), shown.clone());
+        }
+    }
+    arrived
+}
+
+async fn link_of(s: &Session<'_>, operation: &Operation) -> Result<Option<Link>, Halt> {
+    let id = std::slice::from_ref(&operation.local);
+    let links = s.engine.store.links_by_local(&s.scope, &s.account, &operation.resource, &operation.role, id).await;
+    Ok(links.map_err(|error| s.halt(error))?.pop().flatten())
+}
