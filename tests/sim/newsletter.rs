@@ -96,6 +96,21 @@ impl Newsletter {
         consent.is_some_and(|consent| consent.state == ConsentState::Denied)
     }
 
+    /// Somebody said no there, or can't be reached.
+    fn refuses(&self, audience: &str, email: &str) {
+        let is_known = self.says_no(email);
+        with(&self.model, |model| {
+            let place = (audience.to_owned(), email.to_owned());
+            model.signed_up.remove(&place);
+            if is_known {
+                model.said_here.insert(place.clone());
+            } else {
+                model.said_here.remove(&place);
+            }
+            model.refused.insert(place);
+        });
+    }
+
     fn act(&self, action: &str, audience: &str, email: &str, more: Json) -> Option<()> {
         let mut act = json!({"do": action, "list": audience, "email": email});
         for (name, value) in more.as_object().into_iter().flatten() {
@@ -180,24 +195,11 @@ impl Newsletter {
             0..=1 if status == "unsubscribed" => return None,
             0..=1 => {
                 self.act("unsubscribe", &audience, &email, json!({}))?;
-                let is_known = self.says_no(&email);
-                with(&self.model, |model| {
-                    let place = (audience.clone(), email.clone());
-                    model.signed_up.remove(&place);
-                    if is_known {
-                        model.said_here.insert(place.clone());
-                    } else {
-                        model.said_here.remove(&place);
-                    }
-                    model.refused.insert(place);
-                });
+                self.refuses(&audience, &email);
             }
             2 => {
                 self.act("clean", &audience, &email, json!({}))?;
-                with(&self.model, |model| {
-                    model.signed_up.remove(&(audience.clone(), email.clone()));
-                    model.refused.insert((audience.clone(), email.clone()))
-                });
+                self.refuses(&audience, &email);
             }
             3 => {
                 self.act("subscribe", &audience, &email, json!({}))?;
@@ -426,7 +428,9 @@ impl Place for Newsletter {
             let is_refusal = matches!(member["status"].as_str(), Some("unsubscribed" | "cleaned"));
             let place = (audience.clone(), email.clone());
             let by_person = with(&self.model, |model| model.refused.contains(&place) && !model.said_here.contains(&place));
-            if is_refusal && by_person && !told.contains(email) {
+            // Put away there, what they had said before is hidden.
+            let is_hidden = with(&self.model, |model| model.away.contains(name(email)));
+            if is_refusal && by_person && !is_hidden && !told.contains(email) {
                 broken.push(format!("law 2: {email} said no, and the host was not told"));
             }
         }

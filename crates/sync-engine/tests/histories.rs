@@ -183,6 +183,19 @@ async fn a_change_made_while_an_operation_stands_still_is_not_lost_with_its_last
     assert_eq!(there(&world, "c2@example.com", "tags"), Some(tags(&["vip"])));
 }
 
+/// Of a record of which only a part was to be synced, no more than that was agreed on. Histories 3192, 4940 and 9154 of a
+/// newsletter.
+#[tokio::test]
+async fn the_rest_of_a_record_is_not_taken_for_done_by_finishing_a_part_of_it() {
+    let world = synced(&["c1"]).await;
+    world.shop.put("c2", customer("c2@example.com").with("tags", tags(&["vip"])));
+    world.letters.faults.lock().unwrap().push(Fault::LostBefore);
+    assert!(!world.run(world.request().types(["contacts"]), RunOptions::new()).await.success);
+    world.clock.advance(Duration::from_secs(600));
+    assert!(world.sync().await.success);
+    assert_eq!(there(&world, "c2@example.com", "tags"), Some(tags(&["vip"])));
+}
+
 /// What our own lost call made is dated by the provider, whose clock may be ahead. History 649 of a newsletter.
 #[tokio::test]
 async fn who_withdraws_here_while_the_making_there_has_no_answer_is_not_left_subscribed() {
@@ -353,6 +366,21 @@ async fn who_is_deleted_here_while_the_making_there_has_no_answer_is_told_of() {
         let items = world.store.items(&world.request().scope(), None, 9).await.unwrap();
         assert_eq!(items.iter().map(|item| item.outcome.code.as_ref()).collect::<Vec<_>>(), ["left-there"]);
     }
+}
+
+/// The attempt before made it, on the way. History 8730 of a newsletter.
+#[tokio::test]
+async fn who_is_deleted_here_while_their_place_there_is_taken_is_told_of() {
+    let world = synced(&["c1"]).await;
+    world.shop.put("c2", customer("c2@example.com"));
+    // The feed is read before they are there, and the host forgets them before the place is looked at again.
+    world.letters.members.lock().unwrap().insert(
+        "c2@example.com".to_owned(),
+        support::Member { fields: customer("c2@example.com"), changed: 0, list: "news".to_owned() },
+    );
+    *world.letters.deletes.lock().unwrap() = Some((world.shop.clone(), "c2".to_owned()));
+    let result = world.sync().await;
+    assert_eq!(result.details.as_ref().unwrap().skipped.get("left-there"), Some(&1), "{result:?}");
 }
 
 /// History 318 of a newsletter.

@@ -58,6 +58,8 @@ struct Model {
     gone_here: BTreeMap<String, BTreeMap<&'static str, String>>,
     /// What a person there saw who deleted it.
     gone_there: BTreeMap<String, BTreeMap<&'static str, String>>,
+    /// Records about which the engine forgot what it had agreed on.
+    forgotten: BTreeSet<String>,
     /// Records about which somebody said to leave them as they are, or to do away with them.
     left: BTreeSet<String>,
     /// Records about which somebody said that they are to be made again.
@@ -285,7 +287,10 @@ impl Place for Calendar {
 
     fn someone(&self, draw: &SeededRandom) -> Option<(Collection, LocalId)> {
         let made = with(&self.model, |model| model.made_here.clone());
-        made.get(index(draw.below(made.len() as u64))).map(|(_, table, id)| (table.clone(), id.clone()))
+        let (name, table, id) = made.get(index(draw.below(made.len() as u64)))?.clone();
+        // Whoever asks may forget it.
+        with(&self.model, |model| model.forgotten.insert(name));
+        Some((table, id))
     }
 
     async fn broken(&self, dispatcher: &Dispatcher) -> Vec<String> {

@@ -137,7 +137,17 @@ impl Calendar {
     pub(super) fn delete_here(&self, draw: &SeededRandom) -> Option<String> {
         let (name, shown) = pick(self.here(), draw)?;
         self.world.shop.delete(ORG, &Collection::new(shown.place.0), &shown.place.1);
-        with(&self.model, |model| model.gone(Side::Here, &name, shown.fields));
+        let there = self.there();
+        let has_forgotten = self.world.has_forgotten.load(std::sync::atomic::Ordering::Relaxed);
+        with(&self.model, |model| {
+            // Of what was forgotten nobody knows what was changed there since: it goes with the record.
+            for (field, value) in there.get(&name).into_iter().flatten().flat_map(|theirs| &theirs.fields) {
+                if has_forgotten && model.forgotten.contains(&name) {
+                    model.lineage.excuse(&name, field, value);
+                }
+            }
+            model.gone(Side::Here, &name, shown.fields);
+        });
         Some(format!("here: {name} is deleted"))
     }
 

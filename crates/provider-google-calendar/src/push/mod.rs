@@ -84,6 +84,7 @@ impl Pushing<'_> {
                 Err(error) => return Err(error),
             }
         }
+        self.revived_before(parts, &mut going, &mut receipts).await?;
         let told = self.send(parts, &going).await?;
         let mut open: Vec<(Going, Told)> = Vec::new();
         let mut trouble: Vec<(usize, Error)> = Vec::new();

@@ -60,14 +60,16 @@ impl Pushing<'_> {
             Told::Taken => self.made_before(part, id.clone()).await?,
             told => settled(told),
         };
-        if !matches!(made, Receipt::Done { .. }) {
-            return Ok(made);
+        match made {
+            Receipt::Done { .. } => {}
+            // It may lie in both calendars: done again as a whole, it goes on from here.
+            Receipt::Uncertain(error) => return Err(error.with_effect(Effect::Unknown)),
+            made => return Ok(made),
         }
         match self.cx.send(client::delete(from, &before.id, version.as_ref())?).await {
             Ok(_) => Ok(made),
             Err(error) if error.kind() == ErrorKind::Moved => self.call_off(part, id).await,
             Err(error) if error.retry() == Retry::Never => Ok(Receipt::Uncertain(error)),
-            // It lies in both calendars: done again as a whole, it goes on from here.
             Err(error) => Err(error.with_effect(Effect::Unknown)),
         }
     }
@@ -134,7 +136,7 @@ impl Pushing<'_> {
     }
 
     /// What was made is agreed on, and not what people made of it since: that is news, which the engine looks for.
-    fn made_and_changed(&self, part: &PartRef<'_>, id: RemoteId, event: &Event) -> Receipt {
+    pub(super) fn made_and_changed(&self, part: &PartRef<'_>, id: RemoteId, event: &Event) -> Receipt {
         let sent = self.as_sent(part, &id);
         let mut made = self.done(part, id, event);
         if let (Receipt::Done { after: Some(after), .. }, Some(sent)) = (&mut made, sent) {

@@ -5,7 +5,7 @@
 use http::Response;
 use sync_core::{Call, Error, ErrorKind, PartRef, Receipt, RemoteId, Result};
 
-use super::{Pushing, Told};
+use super::{Going, Pushing, Told};
 use crate::{
     client,
     find::{self, MAX_GENERATIONS, Seen},
@@ -14,6 +14,29 @@ use crate::{
 };
 
 impl Pushing<'_> {
+    /// What is to be brought back and is there already: by a call whose answer was lost, or by people. It is not written over.
+    pub(super) async fn revived_before(
+        &self,
+        parts: &[PartRef<'_>],
+        going: &mut Vec<Going>,
+        receipts: &mut [Option<Receipt>],
+    ) -> Result<()> {
+        let ids: Vec<RemoteId> = going.iter().filter(|one| one.step == Step::Revive).map(|one| one.id.clone()).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let mut seen = find::look(self.handler, self.cx, self.calendar, &ids).await?.into_iter();
+        going.retain(|one| {
+            if one.step != Step::Revive {
+                return true;
+            }
+            let (Some(Seen::Live(event)), Some(part)) = (seen.next(), parts.get(one.part)) else { return true };
+            super::set(receipts, one.part, self.made_and_changed(part, one.id.clone(), &event));
+            false
+        });
+        Ok(())
+    }
+
     /// Confirmed again, with everything that the record says. The version is not asked for: nobody works on what is deleted.
     pub(super) fn revive_call(&self, part: &PartRef<'_>, id: &RemoteId) -> Result<Call> {
         let body = self.draft(part)?.revive(&part.op.marker, &part.op.resource)?;

@@ -1,12 +1,12 @@
 //! Events that move to another calendar, and what people do to them meanwhile.
 
 use serde_json::{Value as Json, json};
-use sync_core::{ErrorKind, Operation, Receipt, Remote, Value, Version};
+use sync_core::{ErrorKind, Operation, Receipt, Remote, RemoteState, Value, Version};
 use sync_sandbox::CalendarSeed;
 
 use crate::{
     story::{ADA, Story},
-    support::{CALENDAR, MARK, TRIPS, create, on, update},
+    support::{CALENDAR, MARK, TRIPS, create, on, remove, update},
 };
 
 const MANTA: &str = "manta@group.calendar.google.com";
@@ -88,6 +88,33 @@ async fn what_people_change_where_an_event_was_calls_its_move_off() {
         (&event(&story, CALENDAR)["status"], &event(&story, MANTA)["status"]),
         (&json!("cancelled"), &json!("confirmed"))
     );
+}
+
+/// Of unknown fate as a whole: told as one item's, the copy was taken for the event, and the old one stayed. Histories 3856 and
+/// 12684.
+#[tokio::test]
+async fn a_move_whose_first_half_cannot_be_read_is_repeated_as_a_whole() {
+    let (story, op) = to_manta().await;
+    story.sandbox.set_faults(vec!["garbage:op=events.insert:nth=1".parse().unwrap()]);
+    let error = story.push(std::slice::from_ref(&op)).await.unwrap_err();
+    assert_eq!(error.effect(), sync_core::Effect::Unknown, "{error:?}");
+    assert_eq!(story.done(&op).await.container.unwrap().as_str(), MANTA);
+    assert_eq!(event(&story, CALENDAR)["status"], json!("cancelled"));
+}
+
+/// History 10053.
+#[tokio::test]
+async fn what_was_brought_back_already_is_not_written_over() {
+    let (story, op) = to_manta().await;
+    let made = *op.before.unwrap();
+    assert!(matches!(story.push(&[remove(made.clone())]).await.unwrap()[0], Receipt::Done { .. }));
+    let removed = Remote { version: None, state: RemoteState::Archived, ..made };
+    let back = update(removed, on("2026-03-28"), &["title", "date", "start_time", "end_time", "location"]);
+    story.done(&back).await;
+    edit(&story, CALENDAR, json!({"location": "Pier 9"}));
+    let agreed = story.done(&back).await;
+    assert_eq!(agreed.fields.text("location"), Some("Harbour"), "what was sent is agreed on, and no more");
+    assert_eq!(event(&story, CALENDAR)["location"], json!("Pier 9"));
 }
 
 #[tokio::test]

@@ -159,6 +159,7 @@ async fn what_we_took_away_ourselves_comes_back_under_its_own_id() {
     let second = format!("{MARK}g1");
     let mut gone = remote(&second, trip());
     gone.state = RemoteState::Archived;
+    shop.mount(on("GET", &second).respond_with(ok(deleted(&second))).expect(1)).await;
     shop.mount(on("PATCH", &second).respond_with(ok(event(&second))).expect(1)).await;
     assert_eq!(done(&shop.send_one(&update(gone, trip(), &["title"])).await.unwrap()), second);
 }

@@ -222,8 +222,14 @@ pub fn decide(policy: Policy<'_>, sides: Sides<'_>) -> Decision {
         }
         // Taken away by us, and back here: written in full, so that it comes back there.
         Some(link) if link.state == LinkState::Removed => {
-            let mut difference = diff(policy.resource, &policy.rules.owners, policy.fields, &fields, None, None);
+            let in_full = |base| diff(policy.resource, &policy.rules.owners, policy.fields, &fields, base, None);
+            let mut difference = in_full(None);
             difference.changed.extend(present(policy.fields, &fields));
+            // What it had when it was taken away may be there still.
+            for (field, change) in in_full(base).sets.into_iter().filter(|(_, change)| !change.remove.is_empty()) {
+                difference.sets.entry(field.clone()).or_default().remove.extend(change.remove);
+                difference.changed.insert(field);
+            }
             operation(Verb::Update, Reason::ChangedHere, fields, difference, before(link, remote))
         }
         Some(link) => {

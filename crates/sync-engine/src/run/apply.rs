@@ -64,7 +64,8 @@ async fn apply_slice(s: &Session<'_>, seq: &mut u64, slice: Option<u32>) -> Resu
         planner.is_again = true;
         planner.may_repeat = true;
         planner.slice_now = slice;
-        planner.put_back = again.iter().filter(|(_, why)| *why == Again::Refused).map(|(local, _)| local.clone()).collect();
+        let because = |of: Again| again.iter().filter(move |(_, why)| *why == of).map(|(local, _)| local.clone()).collect();
+        (planner.put_back, planner.taken) = (because(Again::Refused), because(Again::Taken));
         for records in again.chunks(s.engine.config.page) {
             let ids: Vec<LocalId> = records.iter().map(|(id, _)| id.clone()).collect();
             // A record that is only there is looked up there.

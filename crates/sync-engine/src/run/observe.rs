@@ -322,7 +322,8 @@ pub(crate) async fn consent_changes(
         let is_refusal = consent.state <= ConsentState::Denied;
         // A refusal of the host's that we wrote there comes back: it is nobody's word but the host's.
         let agreed = base.and_then(|base| base.local.value(consent_field)).and_then(Value::as_consent);
-        let is_ours = is_refusal && agreed.is_some_and(|agreed| agreed.state == consent.state);
+        let is_live = link.as_ref().is_some_and(|link| link.state == LinkState::Live);
+        let is_ours = is_refusal && is_live && agreed.is_some_and(|agreed| agreed.state == consent.state);
         let is_news = if is_ours {
             false
         } else if is_refusal {

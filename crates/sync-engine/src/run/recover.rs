@@ -1,7 +1,7 @@
 //! Recover: calls that may have happened are repeated under their key, or given back to planning, which looks before it
 //! writes; operations that an interrupted run began are finished.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use jiff::Timestamp;
 use sync_core::{
@@ -60,7 +60,8 @@ pub(crate) async fn recover(s: &Session<'_>) -> Result<Unsettled, Halt> {
 }
 
 async fn recover_call(s: &Session<'_>, row: CallRow, is_here: bool) -> Result<(), Halt> {
-    let Some(resource_idx) = s.ask.resources.iter().position(|ask| ask.resource.name == row.resource) else { return Ok(()) };
+    let place = s.ask.resources.iter().position(|ask| ask.resource.name == row.resource);
+    let Some((resource_idx, ask)) = place.and_then(|idx| Some((idx, s.ask.resources.get(idx)?))) else { return Ok(()) };
     s.check_cancel()?;
     s.keep_lease().await?;
     let mut parts = s.engine.store.parts(&s.scope, &row.run, &row.parts).await.map_err(|error| s.halt(error))?;
@@ -77,10 +78,6 @@ async fn recover_call(s: &Session<'_>, row: CallRow, is_here: bool) -> Result<()
         Safety::Key { lives, .. } => s.now() < later(row.opened_at, lives),
         Safety::LookUp { .. } | Safety::None => false,
     };
-    // What was written over there without an answer is told now: what is there from now on is as it was to be.
-    let overwritten = parts.iter().filter(|part| !here::is_here(part)).map(|part| &part.operation);
-    let mut overwritten: BTreeMap<LocalId, Change> =
-        overwritten.filter_map(|op| Some((op.local.clone(), call::overwritten(s, op)?))).collect();
     // The plan it was made from must be there in full (the same members in the same order under the same key), and must
     // mean the same under today's settings and grants: nobody's one-time grant lives on in a recovery.
     if may_repeat && parts.len() == row.parts.len() && !parts.is_empty() {
@@ -88,20 +85,19 @@ async fn recover_call(s: &Session<'_>, row: CallRow, is_here: bool) -> Result<()
         if parts.iter().all(|part| still_holds(s, &facts, part)) {
             let known = parts.clone();
             let sent = call::resend(s, resource_idx, row, parts).await?;
-            s.commit(sent.again.iter().filter_map(|(id, _)| overwritten.remove(id)).collect()).await?;
+            let told = sent.again.iter().filter_map(|(id, _)| s.overwritten(&ask.resource.name, id));
+            s.commit(told.collect()).await?;
             let is_again = |part: &&ReadyPart| sent.again.iter().any(|(local, _)| *local == part.operation.local);
-            if let Some(ask) = s.ask.resources.get(resource_idx) {
-                arrived::agree(s, ask, &known.iter().filter(is_again).collect::<Vec<_>>()).await?;
-            }
+            arrived::agree(s, ask, &known.iter().filter(is_again).collect::<Vec<_>>()).await?;
             return make_due(s, resource_idx, &sent.again, &keys).await;
         }
     }
-    let Some(ask) = s.ask.resources.get(resource_idx) else { return Ok(()) };
     if !is_here {
         arrived::agree(s, ask, &parts.iter().collect::<Vec<_>>()).await?;
     }
     let mut changes = vec![Change::CloseCall(row.key.clone())];
-    changes.extend(overwritten.into_values());
+    let there = parts.iter().filter(|part| !here::is_here(part));
+    changes.extend(there.filter_map(|part| call::overwritten(s, &part.operation)));
     for part in &parts {
         let operation = &part.operation;
         for part_idx in [Some(part.part_idx), None] {

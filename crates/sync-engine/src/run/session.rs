@@ -47,6 +47,9 @@ pub(crate) struct Session<'a> {
     /// Links whose counterpart is proven to be gone and is to be made anew. They say so in the commit that the new one is
     /// announced in: a run that ends before leaves them as they were, to be decided on again.
     replaced: Mutex<HashMap<(ResourceName, LocalId), Link>>,
+    /// What is told of changes there that a policy writes over, where the write did not meet what it was decided on: it may have
+    /// been carried out all the same, by an attempt before.
+    overwritten: Mutex<HashMap<(ResourceName, LocalId), Change>>,
     /// Fingerprints of the keys that a feed showed which was read from its start: 8 bytes each.
     pub(super) seen_keys: Mutex<HashMap<ResourceName, std::sync::Arc<std::collections::HashSet<u64>>>>,
 }
@@ -94,6 +97,7 @@ impl<'a> Session<'a> {
             adopted: Mutex::default(),
             weighed_again: Mutex::default(),
             replaced: Mutex::default(),
+            overwritten: Mutex::default(),
             seen_keys: Mutex::default(),
         }
     }
@@ -111,6 +115,20 @@ impl<'a> Session<'a> {
         }
         let link = replaced.remove(&(resource.clone(), local.clone()))?;
         Some(Change::PutLink(Link { state: LinkState::Gone, ..link }))
+    }
+
+    /// Remembers what is told should a change there turn out to be written over.
+    pub(crate) fn note_overwritten(&self, resource: &ResourceName, local: &LocalId, told: Change) {
+        lock(&self.overwritten).insert((resource.clone(), local.clone()), told);
+    }
+
+    /// What is told of a change there that was written over.
+    pub(crate) fn overwritten(&self, resource: &ResourceName, local: &LocalId) -> Option<Change> {
+        let mut overwritten = lock(&self.overwritten);
+        if overwritten.is_empty() {
+            return None;
+        }
+        overwritten.remove(&(resource.clone(), local.clone()))
     }
 
     /// True where a plan goes in slices: where records refer to each other, so that no stop leaves half of what belongs

@@ -73,7 +73,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
 };
 
 /// The host's table.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Shop {
     pub rows: Mutex<BTreeMap<LocalId, Record>>,
     log: Mutex<Vec<LocalId>>,
@@ -217,6 +217,8 @@ pub struct Letters {
     pub only: Mutex<Option<String>>,
     /// When consent was given or withdrawn, by its own clock, as answers about known members show it.
     pub dates: Mutex<Option<i64>>,
+    /// A record of the shop's that somebody deletes when it is to be made here.
+    pub deletes: Mutex<Option<(Arc<Shop>, String)>>,
     pub under_way: UnderWay,
 }
 
@@ -402,6 +404,9 @@ impl SyncHandler for Letters {
             }
             let done = |id: &str| Receipt::Done { id: id.into(), version: None, after: None, facts: Some(Facts::new()) };
             if group == "new" {
+                if let Some((shop, id)) = self.deletes.lock().unwrap().take() {
+                    shop.delete(&id);
+                }
                 if self.members.lock().unwrap().contains_key(&email) {
                     receipts.push(Receipt::Taken(Some(email.as_str().into())));
                 } else {

@@ -85,6 +85,8 @@ pub struct Diary {
     tick: AtomicU64,
     pub calls: Mutex<Vec<String>>,
     pub lose_answer: AtomicBool,
+    /// The next update is carried out, and then repeated on the way: it meets what it has made of the entry.
+    pub meets_itself: AtomicBool,
     pub expired: AtomicBool,
     pub hides: AtomicBool,
     /// The feed shows everything twice, and the newest first.
@@ -105,6 +107,7 @@ impl Diary {
             tick: AtomicU64::new(0),
             calls: Mutex::default(),
             lose_answer: AtomicBool::new(false),
+            meets_itself: AtomicBool::new(false),
             expired: AtomicBool::new(false),
             hides: AtomicBool::new(false),
             repeats: AtomicBool::new(false),
@@ -234,6 +237,9 @@ impl Diary {
                 }
                 entry.book = op.container.as_ref().unwrap().to_string();
                 (entry.etag, entry.changed) = (tick, tick);
+                if self.meets_itself.swap(false, Ordering::Relaxed) {
+                    return Receipt::Moved;
+                }
             }
             Verb::Remove => {
                 if let Some(entry) = entries.get_mut(&id) {

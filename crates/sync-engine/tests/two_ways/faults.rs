@@ -74,27 +74,29 @@ async fn what_people_change_in_what_a_lost_call_made_is_news_and_no_conflict() {
     world.settle().await;
 }
 
-/// Nobody could tell afterwards: both sides say the same by then. Histories 2188 and 3146 of a calendar.
+/// Nobody could tell afterwards: both sides say the same by then. Histories 2188, 3146, 6539, 6780 and 13858 of a calendar.
 #[tokio::test]
-async fn what_a_policy_writes_over_is_told_although_the_answer_is_lost_or_the_other_side_moved() {
-    for is_lost in [true, false] {
+async fn what_a_policy_writes_over_is_told_whatever_becomes_of_the_answer_or_the_other_side() {
+    for case in ["lost", "repeated", "moved here"] {
         let (world, id) = World::agreed().await;
         world.rules(|rules| rules.conflicts = vec![("start".into(), ConflictPolicy::LocalWins)]);
         world.desk.edit("reef", "start", "08:00");
         world.diary.edit(&id, "start", "10:00");
-        if is_lost {
-            world.diary.lose_answer.store(true, Ordering::Relaxed);
-        } else {
-            // Both sides are to be written, and this one changes meanwhile.
-            world.diary.edit(&id, "title", "Deep reef");
-            world.desk.edits.lock().unwrap().push(("reef".to_owned(), "boat", "Dory".to_owned()));
+        match case {
+            "lost" => world.diary.lose_answer.store(true, Ordering::Relaxed),
+            "repeated" => world.diary.meets_itself.store(true, Ordering::Relaxed),
+            _ => {
+                // Both sides are to be written, and this one changes meanwhile.
+                world.diary.edit(&id, "title", "Deep reef");
+                world.desk.edits.lock().unwrap().push(("reef".to_owned(), "boat", "Dory".to_owned()));
+            }
         }
         world.sync().await;
         world.clock.advance(Duration::from_secs(600));
         assert!(world.sync().await.success);
         assert_eq!(world.diary.text(&id, "start").as_deref(), Some("08:00"));
         let trail = sync_engine::Store::trail(&world.store, &world.request().scope(), "reef", 100).await.unwrap();
-        assert!(trail.iter().any(|(_, row)| row.outcome.code == "conflict-settled"), "{is_lost}: {trail:?}");
+        assert!(trail.iter().any(|(_, row)| row.outcome.code == "conflict-settled"), "{case}: {trail:?}");
         world.settle().await;
     }
 }

@@ -100,6 +100,9 @@ pub(super) fn record(
             }
         }
         Receipt::Moved => {
+            if let Some(told) = overwritten(s, operation) {
+                s.note_overwritten(name, &operation.local, told);
+            }
             changes.extend(hold(part, batch.run));
             sent.again.push((operation.local.clone(), Again::Moved));
         }
@@ -217,6 +220,8 @@ pub(super) fn done_link(
         .or_else(|| after.as_ref().and_then(|after| after.version.clone()))
         .or_else(|| before.and_then(|base| base.version.clone()));
     let is_removed = operation.verb == Verb::Remove;
+    // Of a record of which an earlier run synced only a part, nothing is agreed on by finishing that: the rest is looked at.
+    let is_partial = *batch.run != s.run && part.hash.is_none() && operation.here.is_none();
     let (base, hash) = if operation.reason == Reason::Undone && is_last {
         let hash = link.and_then(|link| link.hash);
         match before {
@@ -231,7 +236,7 @@ pub(super) fn done_link(
             }
             _ => (before.cloned(), hash),
         }
-    } else if is_last && !is_removed {
+    } else if is_last && !is_removed && !is_partial {
         let shown = shown_after(batch.ask, operation, after.as_deref());
         let shown = Some(&shown).filter(|fields| !fields.is_empty());
         let matched = operation.before.as_ref().map(|before| &before.fields);

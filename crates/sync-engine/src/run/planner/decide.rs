@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use sync_core::{
-    FieldName, OnRemoteDelete, Outcome, OutcomeKind, Owner, Record, Remote, Skip, code,
+    FieldName, OnRemoteDelete, Outcome, OutcomeKind, Owner, Reason, Record, Remote, Skip, code,
     zoo::{self, Defect},
 };
 
@@ -101,8 +101,17 @@ impl Planner<'_, '_> {
                 None => {}
             }
         }
+        // No conflict any more: the write that did not meet what it was decided on had been carried out before.
+        if let Some(told) = s.overwritten(&self.ask.resource.name, &candidate.id)
+            && match &decision {
+                Decision::Write(operation) => operation.reason != Reason::Settled,
+                decision => matches!(decision, Decision::Heal { .. } | Decision::Nothing),
+            }
+        {
+            self.push(vec![told]);
+        }
         match decision {
-            Decision::Nothing if may_be_left_there(&candidate) => {
+            Decision::Nothing if may_be_left_there(&candidate, self.taken.contains(&candidate.id)) => {
                 let message = "it was deleted here while the call that makes it there had no answer, and may be there";
                 let remedy = "Look for it there, and take it away if it is there.";
                 let skip = Skip::new(code::LEFT_THERE, message).remedy(Owner::EndUserData, remedy);
@@ -335,11 +344,11 @@ impl Planner<'_, '_> {
 
 /// True for a record that is deleted here, whose making there was never answered: whether anything there is ours, nobody
 /// can tell any more.
-fn may_be_left_there(candidate: &Candidate) -> bool {
+fn may_be_left_there(candidate: &Candidate, was_taken: bool) -> bool {
     let is_linked = candidate.link.as_ref().is_some_and(|link| link.remote.is_some());
     let is_unanswered =
         candidate.item.as_ref().is_some_and(|item| matches!(item.outcome.code.as_ref(), code::UNSETTLED | code::LEFT_THERE));
-    candidate.side == LocalSide::Deleted && !is_linked && is_unanswered
+    candidate.side == LocalSide::Deleted && !is_linked && (is_unanswered || was_taken)
 }
 
 pub(super) enum Chosen {

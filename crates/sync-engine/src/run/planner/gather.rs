@@ -70,6 +70,15 @@ impl Planner<'_, '_> {
         let items = store.items_by_local(&s.scope, name, &ids).await.map_err(|error| s.halt(error))?;
         for (candidate, item) in candidates.iter_mut().zip(items) {
             candidate.item = item;
+            // Taken away before, and a call without an answer may have brought it back: it is taken away again.
+            let is_unsure = candidate.item.as_ref().is_some_and(|item| item.outcome.code == code::UNSETTLED);
+            if let Some(link) = &mut candidate.link
+                && link.state == LinkState::Removed
+                && candidate.side == LocalSide::Deleted
+                && is_unsure
+            {
+                link.state = LinkState::Live;
+            }
         }
         if let Some((channel, _, address_field)) = self.ask.resource.consent {
             let addresses: Vec<String> = candidates

@@ -70,6 +70,8 @@ pub(crate) struct Planner<'s, 'a> {
     gone: HashSet<LocalId>,
     /// Records that the host refused and that are put back there.
     pub(crate) put_back: HashSet<LocalId>,
+    /// Records that were to be made, and whose place there was taken: perhaps by an attempt of ours.
+    pub(crate) taken: HashSet<LocalId>,
     /// Records that nobody asked for by name, and that others need.
     pub(crate) needed: HashSet<LocalId>,
     /// The slice in which everything goes, where it is known.
@@ -126,6 +128,7 @@ impl<'s, 'a> Planner<'s, 'a> {
             again_links: 0,
             gone: HashSet::new(),
             put_back: HashSet::new(),
+            taken: HashSet::new(),
             needed: HashSet::new(),
             slice_now: None,
             n_roots: 0,

@@ -26,6 +26,8 @@ impl Planner<'_, '_> {
                 code::BLOCKED,
                 "its record isn't there yet, and only a part of it was asked for",
             )
+            // The next run for all of it looks again.
+            .until(s.now())
             .remedy(Owner::Nobody, format!("Sync all types of {} once.", self.ask.resource.nouns.1));
             self.item_without_hash(candidate, outcome);
             return Ok(());
