@@ -194,6 +194,19 @@ async fn the_rest_of_a_record_is_not_taken_for_done_by_finishing_a_part_of_it() 
     world.clock.advance(Duration::from_secs(600));
     assert!(world.sync().await.success);
     assert_eq!(there(&world, "c2@example.com", "tags"), Some(tags(&["vip"])));
+    // And that part is agreed on. Histories 115 and 3276.
+    let only = |names: &[&str]| {
+        world.shop.edit("c2", |record| {
+            record.set("tags", tags(names));
+        });
+    };
+    only(&["vip", "diver"]);
+    world.letters.faults.lock().unwrap().push(Fault::LostAfter);
+    assert!(!world.run(world.request().types(["tags"]), RunOptions::new()).await.success);
+    only(&["vip"]);
+    world.clock.advance(Duration::from_secs(600));
+    assert!(world.sync().await.success);
+    assert_eq!(there(&world, "c2@example.com", "tags"), Some(tags(&["vip"])));
 }
 
 /// What our own lost call made is dated by the provider, whose clock may be ahead. History 649 of a newsletter.

@@ -220,7 +220,7 @@ pub(super) fn done_link(
         .or_else(|| after.as_ref().and_then(|after| after.version.clone()))
         .or_else(|| before.and_then(|base| base.version.clone()));
     let is_removed = operation.verb == Verb::Remove;
-    // Of a record of which an earlier run synced only a part, nothing is agreed on by finishing that: the rest is looked at.
+    // Of a record of which an earlier run synced only a part, no more is agreed on by finishing that: the rest is looked at.
     let is_partial = *batch.run != s.run && part.hash.is_none() && operation.here.is_none();
     let (base, hash) = if operation.reason == Reason::Undone && is_last {
         let hash = link.and_then(|link| link.hash);
@@ -245,8 +245,8 @@ pub(super) fn done_link(
         let written = batch.ask.is_two_way().then_some(&operation.changed);
         let agreed = Agreed { fields: &operation.fields, shown, matched, written, open, version, state, native };
         (Some(next_base(batch.ask, before, agreed)), part.hash)
-    } else if super::super::here::is_last_there(part) {
-        // The host's part comes next; what was written there is agreed on already.
+    } else if super::super::here::is_last_there(part) || (is_last && is_partial && !is_removed) {
+        // Where the host's part comes next, what was written there is agreed on already.
         (Some(agreed_there(operation, before, after.as_deref(), version, state, native)), None)
     } else {
         (before.cloned().map(|base| Base { version, ..base }), None)
