@@ -46,8 +46,16 @@ const BROKE: &[(&str, u64, &str)] = &[
     ("google-calendar", 49, "a record that was deleted here could not be taken away there after its event was changed"),
     ("mailchimp", 3, "of a host without a change feed, who said no was looked up in each run"),
     ("xero", 152, "that the policy settled a conflict was told to nobody when the answer of the write was lost"),
-    ("xero", 854, "a refresh whose answer was lost was forgotten while the access token was good, and the refresh token died"),
-    ("xero", 1013, "what a lost call had made was taken for somebody else's contact, since the customer had a new name by then"),
+    (
+        "xero",
+        854,
+        "a refresh whose answer was lost was forgotten while the access token was good, and the refresh token died",
+    ),
+    (
+        "xero",
+        1013,
+        "what a lost call had made was taken for somebody else's contact, since the customer had a new name by then",
+    ),
     ("xero", 1669, "what was taken away on both sides was looked at in each run"),
     ("xero", 1873, "a refresh was tried again while the first one might still be carried out, and lost its token to it"),
 ];
