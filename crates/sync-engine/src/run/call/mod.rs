@@ -9,10 +9,13 @@ use sync_core::{
     zoo::{self, Defect},
 };
 
-pub(crate) use self::{assemble::main_links, record::told};
+pub(crate) use self::{
+    assemble::main_links,
+    record::{main_after, told},
+};
 use self::{
     assemble::{assemble, digest, links, open_link, refs_of, remote_of},
-    record::{main_after, pending, record},
+    record::{pending, record},
 };
 use super::{
     ask::ResourceAsk,
