@@ -64,6 +64,8 @@ const BROKE: &[(&str, u64, &str)] = &[
         "what a lost call had made was taken for somebody else's contact, since the customer had a new name by then",
     ),
     ("xero", 1669, "what was taken away on both sides was looked at in each run"),
+    ("xero", 4987, "a further document whose answer was lost was forgotten, and the first one charged the difference too"),
+    ("xero", 6249, "a credit note whose allocation was lost was made once more"),
     ("xero", 1873, "a refresh was tried again while the first one might still be carried out, and lost its token to it"),
 ];
 

@@ -1,16 +1,16 @@
 //! What a provider learned for one run, and what a person allowed for it.
 
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
 use crate::SideEffect;
 
 /// Opaque things that a provider learned and that its pure `prepare` needs: field definitions, segment ids, lock dates.
-/// They live for one run. Merging is by top-level member, and inside members that are objects.
+/// They live for one run; clones share them. Merging is by top-level member, and inside members that are objects.
 #[derive(Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Facts(serde_json::Map<String, serde_json::Value>);
+pub struct Facts(Arc<serde_json::Map<String, serde_json::Value>>);
 
 impl Facts {
     /// No facts.
@@ -20,7 +20,7 @@ impl Facts {
 
     /// Facts with one member.
     pub fn of(name: &str, value: serde_json::Value) -> Self {
-        Self([(name.to_owned(), value)].into_iter().collect())
+        Self(Arc::new([(name.to_owned(), value)].into_iter().collect()))
     }
 
     /// A member.
@@ -30,11 +30,12 @@ impl Facts {
 
     /// Adds what was learned.
     pub fn learn(&mut self, news: Facts) {
-        for (name, value) in news.0 {
-            match (self.0.get_mut(&name), value) {
+        let known = Arc::make_mut(&mut self.0);
+        for (name, value) in Arc::unwrap_or_clone(news.0) {
+            match (known.get_mut(&name), value) {
                 (Some(serde_json::Value::Object(old)), serde_json::Value::Object(new)) => old.extend(new),
                 (_, value) => {
-                    self.0.insert(name, value);
+                    known.insert(name, value);
                 }
             }
         }

@@ -63,19 +63,29 @@ async fn updated(s: &Session<'_>, ask: &ResourceAsk, parts: &[&ReadyPart]) -> Re
     Ok(changes)
 }
 
-/// Creates of one part that left a record there, found by our mark, or by what says that it is the same.
+/// Creates that left a record there, found by our mark, or by what says that it is the same. Those of several parts go on
+/// by planning, but for amendments: one that is there makes up for its change, whatever of it is still to be done.
 async fn made(s: &Session<'_>, ask: &ResourceAsk, parts: &[&ReadyPart]) -> Result<Vec<Change>, Halt> {
     let is_whole = |part: &ReadyPart| {
         let operation = &part.operation;
-        operation.verb == Verb::Create && part.n_parts == 1 && operation.here.is_none() && operation.amends.is_none()
+        operation.verb == Verb::Create && operation.here.is_none() && (part.n_parts == 1 || operation.amends.is_some())
     };
+    let mains = call::main_links(s, ask, parts.iter().map(|part| &part.operation)).await?;
     let mut by_container: BTreeMap<Option<ContainerId>, Vec<&ReadyPart>> = BTreeMap::new();
+    let mut changes = Vec::new();
     for part in parts.iter().filter(|part| is_whole(part)) {
-        if link_of(s, &part.operation).await?.is_none_or(|link| link.remote.is_none()) {
-            by_container.entry(part.operation.container.clone()).or_default().push(part);
+        let link = link_of(s, &part.operation).await?;
+        match link.as_ref().and_then(|link| link.remote.clone()) {
+            None => by_container.entry(part.operation.container.clone()).or_default().push(part),
+            // Its first part was answered.
+            Some(id) if link.is_some_and(|link| link.base.is_none()) => {
+                let made = Remote::live(part.operation.resource.clone(), id, Record::new());
+                changes.extend(call::main_after(ask, part, &mains));
+                changes.push(Change::PutLink(link_made(s, ask, part, made)));
+            }
+            Some(_) => {}
         }
     }
-    let mut changes = Vec::new();
     for (container, parts) in by_container {
         for chunk in parts.chunks(ask.resource.find_max.max(1)) {
             let mut found = find(s, ask, container.as_ref(), chunk).await?;
@@ -86,6 +96,7 @@ async fn made(s: &Session<'_>, ask: &ResourceAsk, parts: &[&ReadyPart]) -> Resul
                 let Some(found) = found else { continue };
                 if holders.next().flatten().is_none() {
                     changes.extend(told(s, ask, &part.operation, &found.id));
+                    changes.extend(call::main_after(ask, part, &mains));
                     changes.push(Change::PutLink(link_made(s, ask, part, found)));
                 }
             }

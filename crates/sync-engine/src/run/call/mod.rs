@@ -11,11 +11,11 @@ use sync_core::{
 
 pub(crate) use self::{
     assemble::main_links,
-    record::{overwritten, told},
+    record::{main_after, overwritten, told},
 };
 use self::{
     assemble::{assemble, digest, links, open_link, refs_of, remote_of},
-    record::{main_after, pending, record},
+    record::{pending, record},
 };
 use super::{
     ask::ResourceAsk,
