@@ -26,13 +26,21 @@ const STEPS: &[Step] = &[
     ("lints", || run::check(&mut everything(&["clippy"], &["--all-targets", "--", "-D", "warnings"])?).map(none)),
     ("tests", || {
         let (runner, targets) = test_runner();
-        run::tests(&mut everything(runner, targets)?)
+        let mut command = everything(runner, targets)?;
+        if std::env::var_os(RUNS.0).is_none() {
+            command.env(RUNS.0, RUNS.1);
+        }
+        run::tests(&mut command)
     }),
     ("doc tests", || run::tests(&mut everything(&["test", "--doc"], &[])?)),
     ("docs", || run::check(everything(&["doc", "--no-deps"], &[])?.env("RUSTDOCFLAGS", "-D warnings")).map(none)),
     ("features", features::run),
     ("docs --check", || docs::check().map(none)),
 ];
+
+/// How many random histories of each of the three providers are played: over 10,000 together. A run of the tests by hand plays
+/// a few.
+const RUNS: (&str, &str) = ("SYNC_TEST_RUNS", "3400");
 
 /// A command over the whole workspace with all features.
 fn everything(before: &[&str], after: &[&str]) -> Result<Command> {

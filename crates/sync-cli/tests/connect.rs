@@ -74,14 +74,15 @@ impl Waiting {
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
-        loop {
+        let page = loop {
             let mut line = String::new();
             assert!(stderr.read_line(&mut line).unwrap() > 0, "no page to open");
             assert!(!line.starts_with("error"), "{line}");
             if let Ok(page) = line.trim().parse::<Url>() {
-                break Self { child, stderr, page };
+                break page;
             }
-        }
+        };
+        Self { child, stderr, page }
     }
 
     /// What the page does when the person decides; where the browser is sent.
