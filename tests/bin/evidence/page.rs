@@ -95,6 +95,14 @@ fn sweeps(state: &State, page: &mut String) {
     let _ = writeln!(page, "| all | {} |\n| broke a law | {} |", row(&all), row(&broken));
     let seconds: f64 = state.sweeps.values().map(|swept| swept.seconds).sum();
     let _ = writeln!(page, "\nTook {seconds:.0} s in memory.");
+    for (name, swept) in &state.files {
+        let (all, seconds): (u64, f64) = (swept.by_name.values().sum(), swept.seconds);
+        let _ = writeln!(
+            page,
+            "\nOver SQLite files, one world of each direction and scene, {name}: {all} crashes, {} broke a law; took {seconds:.0} s.",
+            swept.broken
+        );
+    }
 }
 
 fn conformance(state: &State, page: &mut String) {

@@ -12,6 +12,8 @@ pub(crate) struct State {
     pub(crate) commit: String,
     pub(crate) histories: BTreeMap<String, Histories>,
     pub(crate) sweeps: BTreeMap<String, Swept>,
+    /// The same over database files.
+    pub(crate) files: BTreeMap<String, Swept>,
     pub(crate) creates: BTreeMap<String, Creates>,
     pub(crate) conformance: BTreeMap<String, Conformance>,
     pub(crate) kills: Option<Kills>,
