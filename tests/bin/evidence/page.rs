@@ -27,6 +27,9 @@ pub(crate) fn of(state: &State) -> String {
          `ARCHITECTURE.md` says which test guards which law.\n",
     );
     let _ = write!(page, "\nGathered up to commit `{}`.\n", state.commit);
+    if cfg!(debug_assertions) {
+        page.push_str("\nWritten by an unoptimised build: its speeds say nothing.\n");
+    }
     histories(state, &mut page);
     sweeps(state, &mut page);
     conformance(state, &mut page);
