@@ -10,6 +10,7 @@ mod gate;
 mod halt;
 mod here;
 mod local;
+mod notes;
 mod observe;
 mod only;
 mod planner;

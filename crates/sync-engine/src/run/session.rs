@@ -1,25 +1,19 @@
 //! One run's hold on the world: lease, context, commits, report.
 
 use std::{
-    collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use jiff::{SignedDuration, Timestamp};
 use sync_core::{
-    AccountId, Context, EffectGrants, Error, ErrorKind, Facts, Hash, InstallationId, LocalId, Marker, Operation, Outcome,
-    OutcomeKind, RemoteId, ResourceName, RunId, Scope, Stop, Verb, code,
+    AccountId, Context, EffectGrants, Error, ErrorKind, Facts, Hash, InstallationId, LocalId, Marker, Outcome, OutcomeKind,
+    RemoteId, ResourceName, RunId, Scope, Stop, code,
     zoo::{self, Defect},
 };
 
-use super::{
-    ask::{Ask, ResourceAsk},
-    halt::Halt,
-    refs,
-    report::Report,
-};
-use crate::{Change, ConnectionStatus, Item, Lease, Link, LinkState, OutcomeRow, ProgressEvent, RunInput, engine::Inner};
+use super::{ask::Ask, halt::Halt, notes::Notes, report::Report};
+use crate::{Change, ConnectionStatus, Item, Lease, OutcomeRow, ProgressEvent, RunInput, engine::Inner};
 
 /// One run under way.
 pub(crate) struct Session<'a> {
@@ -34,24 +28,7 @@ pub(crate) struct Session<'a> {
     pub(crate) report: Mutex<Report>,
     lease: Mutex<Held>,
     facts: Mutex<Option<Facts>>,
-    /// Records of calls that may still be carried out, and until when: nothing is decided about them before.
-    unsettled: Mutex<HashMap<(ResourceName, LocalId), Timestamp>>,
-    /// What this run plans of kinds that others refer to: a fingerprint of each record, and its slice. 16 bytes each.
-    planned: Mutex<HashMap<ResourceName, HashMap<u64, u32>>>,
-    /// The last slice of the plan.
-    last_slice: Mutex<u32>,
-    /// What this run found there and linked, of kinds that others refer to: a fingerprint of each record.
-    adopted: Mutex<HashSet<u64>>,
-    /// What was held since it was planned before that, and is weighed once more: a fingerprint of each record.
-    weighed_again: Mutex<HashSet<u64>>,
-    /// Links whose counterpart is proven to be gone and is to be made anew. They say so in the commit that the new one is
-    /// announced in: a run that ends before leaves them as they were, to be decided on again.
-    replaced: Mutex<HashMap<(ResourceName, LocalId), Link>>,
-    /// What is told of changes there that a policy writes over, where the write did not meet what it was decided on: it may have
-    /// been carried out all the same, by an attempt before.
-    overwritten: Mutex<HashMap<(ResourceName, LocalId), Change>>,
-    /// Fingerprints of the keys that a feed showed which was read from its start: 8 bytes each.
-    pub(super) seen_keys: Mutex<HashMap<ResourceName, std::sync::Arc<std::collections::HashSet<u64>>>>,
+    pub(super) notes: Notes,
 }
 
 #[derive(Debug, Clone)]
@@ -91,44 +68,8 @@ impl<'a> Session<'a> {
             report: Mutex::default(),
             lease: Mutex::new(Held { lease, until }),
             facts: Mutex::new(None),
-            unsettled: Mutex::default(),
-            planned: Mutex::default(),
-            last_slice: Mutex::default(),
-            adopted: Mutex::default(),
-            weighed_again: Mutex::default(),
-            replaced: Mutex::default(),
-            overwritten: Mutex::default(),
-            seen_keys: Mutex::default(),
+            notes: Notes::default(),
         }
-    }
-
-    /// Remembers a link whose counterpart is gone and is to be made anew.
-    pub(crate) fn note_replaced(&self, link: Link) {
-        lock(&self.replaced).insert((link.resource.clone(), link.local.clone()), link);
-    }
-
-    /// The change that says of a link that its counterpart is gone, where a new one is about to be made.
-    pub(crate) fn replaced(&self, resource: &ResourceName, local: &LocalId) -> Option<Change> {
-        let mut replaced = lock(&self.replaced);
-        if replaced.is_empty() {
-            return None;
-        }
-        let link = replaced.remove(&(resource.clone(), local.clone()))?;
-        Some(Change::PutLink(Link { state: LinkState::Gone, ..link }))
-    }
-
-    /// Remembers what is told should a change there turn out to be written over.
-    pub(crate) fn note_overwritten(&self, resource: &ResourceName, local: &LocalId, told: Change) {
-        lock(&self.overwritten).insert((resource.clone(), local.clone()), told);
-    }
-
-    /// What is told of a change there that was written over.
-    pub(crate) fn overwritten(&self, resource: &ResourceName, local: &LocalId) -> Option<Change> {
-        let mut overwritten = lock(&self.overwritten);
-        if overwritten.is_empty() {
-            return None;
-        }
-        overwritten.remove(&(resource.clone(), local.clone()))
     }
 
     /// True where a plan goes in slices: where records refer to each other, so that no stop leaves half of what belongs
@@ -140,66 +81,6 @@ impl<'a> Session<'a> {
     /// True where plans of this provider go in slices.
     pub(crate) fn may_have_slices(&self) -> bool {
         self.input.descriptor.resources.iter().any(|resource| !resource.depends_on.is_empty())
-    }
-
-    /// Remembers that a record is in the plan, and in which slice.
-    pub(crate) fn note_planned(&self, resource: &ResourceName, local: &LocalId, slice: u32) {
-        let mut last = lock(&self.last_slice);
-        *last = slice.max(*last);
-        if self.input.descriptor.resources.iter().any(|other| other.depends_on.contains(resource)) {
-            lock(&self.planned).entry(resource.clone()).or_default().insert(fingerprint(local), slice);
-        }
-    }
-
-    /// Forgets that a record is in the plan.
-    pub(crate) fn forget_planned(&self, resource: &ResourceName, local: &LocalId) {
-        if let Some(planned) = lock(&self.planned).get_mut(resource) {
-            planned.remove(&fingerprint(local));
-        }
-    }
-
-    /// The slice that a record is planned in, if it is.
-    pub(crate) fn slice_of(&self, resource: &ResourceName, local: &LocalId) -> Option<u32> {
-        lock(&self.planned).get(resource)?.get(&fingerprint(local)).copied()
-    }
-
-    /// True when a record that is only there is to be made here.
-    pub(crate) fn is_planned_there(&self, resource: &ResourceName, id: &RemoteId) -> bool {
-        self.slice_of(resource, &LocalId::of_remote(id)).is_some()
-    }
-
-    /// Remembers that a record was there already, and is linked now.
-    pub(crate) fn note_adopted(&self, resource: &ResourceName, local: &LocalId) {
-        if self.input.descriptor.resources.iter().any(|other| other.depends_on.contains(resource)) {
-            lock(&self.adopted).insert(fingerprint(&(resource, local)));
-        }
-    }
-
-    /// True, once, for a record that is to be made and refers to one that was adopted after it was planned: what hangs on
-    /// that there was not weighed against it.
-    pub(crate) fn is_to_be_weighed_again(&self, ask: &ResourceAsk, operation: &Operation) -> bool {
-        if operation.verb != Verb::Create || ask.rules.evidence.is_empty() {
-            return false;
-        }
-        let is_adopted = {
-            let adopted = lock(&self.adopted);
-            !adopted.is_empty()
-                && refs::locals(&operation.fields).into_iter().any(|(collection, id)| {
-                    let resource = refs::resource_of(self, &collection);
-                    resource.is_some_and(|resource| adopted.contains(&fingerprint(&(&resource.name, &id))))
-                })
-        };
-        is_adopted && self.note_weighed_again(&ask.resource.name, &operation.local)
-    }
-
-    /// Remembers that a record is planned once more; false where it was before.
-    pub(crate) fn note_weighed_again(&self, resource: &ResourceName, local: &LocalId) -> bool {
-        lock(&self.weighed_again).insert(fingerprint(&(resource, local)))
-    }
-
-    /// The last slice of the plan.
-    pub(crate) fn last_slice(&self) -> u32 {
-        *lock(&self.last_slice)
     }
 
     /// What marks one of a record's counterparts as ours.
@@ -336,20 +217,6 @@ impl<'a> Session<'a> {
 
     pub(crate) fn learn(&self, news: Facts) {
         lock(&self.facts).get_or_insert_default().learn(news);
-    }
-
-    /// Notes that nothing may be decided about a record before this time.
-    pub(crate) fn leave_until(&self, resource: &ResourceName, local: &LocalId, until: Timestamp) {
-        lock(&self.unsettled).insert((resource.clone(), local.clone()), until);
-    }
-
-    /// Until when nothing may be decided about a record.
-    pub(crate) fn left_until(&self, resource: &ResourceName, local: &LocalId) -> Option<Timestamp> {
-        let unsettled = lock(&self.unsettled);
-        if unsettled.is_empty() {
-            return None;
-        }
-        unsettled.get(&(resource.clone(), local.clone())).copied()
     }
 
     pub(crate) fn progress(&self, event: ProgressEvent<'_>) {
@@ -519,12 +386,4 @@ pub(crate) fn later(from: Timestamp, by: Duration) -> Timestamp {
 /// A poisoned lock only means that another task panicked: the values in here are whole after each statement.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// 64 bits of a hash of an id: a hit is compared in full, or costs a look-up.
-pub(crate) fn fingerprint<T: std::hash::Hash + ?Sized>(id: &T) -> u64 {
-    use std::hash::{DefaultHasher, Hasher as _};
-    let mut hasher = DefaultHasher::new();
-    id.hash(&mut hasher);
-    hasher.finish()
 }

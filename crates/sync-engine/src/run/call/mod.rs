@@ -24,7 +24,7 @@ use super::{
     session::{Session, Settled},
     slices,
 };
-use crate::{CallRow, Change, Item, Link, PartRow, PartState, ReadyPart};
+use crate::{CallRow, Change, Item, Link, LinkState, PartRow, PartState, ReadyPart};
 
 /// What a call left to do.
 #[derive(Debug, Default)]
@@ -83,9 +83,9 @@ pub(crate) async fn send(s: &Session<'_>, resource_idx: usize, run: &RunId, part
     };
     let mut changes: Vec<Change> = Vec::with_capacity(batch.parts.len() + 1);
     changes.push(Change::OpenCall(row.clone()));
+    changes.extend(replaced(s, ask, &batch.parts).await?);
     for (part, link) in batch.parts.iter().zip(&batch.links) {
         if part.operation.verb == Verb::Create && link.as_ref().is_none_or(|link| link.remote.is_none()) {
-            changes.extend(s.replaced(&part.operation.resource, &part.operation.local));
             changes.push(Change::OpenLink(open_link(s, part, &key)));
         }
     }
@@ -100,6 +100,18 @@ pub(crate) async fn send(s: &Session<'_>, resource_idx: usize, run: &RunId, part
         return Err(s.halt(error));
     }
     transmit(s, batch, row, sent).await
+}
+
+/// What says of links that their counterpart is gone, where a new one is about to be made.
+async fn replaced(s: &Session<'_>, ask: &ResourceAsk, parts: &[ReadyPart]) -> Result<Vec<Change>, Halt> {
+    let is_replaced = |part: &&ReadyPart| {
+        part.operation.verb == Verb::Create && s.is_replaced(&part.operation.resource, &part.operation.local)
+    };
+    let parts: Vec<ReadyPart> = parts.iter().filter(is_replaced).cloned().collect();
+    let ids: Vec<LocalId> = parts.iter().map(|part| part.operation.local.clone()).collect();
+    let known = links(s, ask, &parts, &ids).await?.into_iter().flatten();
+    let live = known.filter(|link| link.state == LinkState::Live);
+    Ok(live.map(|link| Change::PutLink(Link { state: LinkState::Gone, ..link })).collect())
 }
 
 /// Sends an open call again, whole and under its own key.

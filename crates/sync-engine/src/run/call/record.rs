@@ -100,8 +100,8 @@ pub(super) fn record(
             }
         }
         Receipt::Moved => {
-            if let Some(told) = overwritten(s, operation) {
-                s.note_overwritten(name, &operation.local, told);
+            if overwritten(s, operation).is_some() {
+                s.note_overtaken(name, &operation.local, part.seq);
             }
             changes.extend(hold(part, batch.run));
             sent.again.push((operation.local.clone(), Again::Moved));

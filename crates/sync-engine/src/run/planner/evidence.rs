@@ -11,11 +11,7 @@ use sync_core::{
     Evidence, FindBy, Found, KeysOf, NaturalKey, Near, Record, Remote, RemoteId, RemoteState, ResourceName, Value, Verdict,
 };
 
-use super::super::{
-    halt::Halt,
-    observe::links_at,
-    session::{fingerprint, lock},
-};
+use super::super::{halt::Halt, notes::fingerprint, observe::links_at, session::lock};
 use super::{Candidate, Planner, gather};
 use crate::{
     LinkState,
@@ -116,7 +112,7 @@ impl Planner<'_, '_> {
         if !self.saw_all {
             return Ok(None);
         }
-        if let Some(seen) = lock(&s.seen_keys).get(name) {
+        if let Some(seen) = lock(&s.notes.seen_keys).get(name) {
             return Ok(Some(Arc::clone(seen)));
         }
         let mut seen = HashSet::new();
@@ -137,7 +133,7 @@ impl Planner<'_, '_> {
             }
         }
         let seen = Arc::new(seen);
-        lock(&s.seen_keys).insert(name.clone(), Arc::clone(&seen));
+        lock(&s.notes.seen_keys).insert(name.clone(), Arc::clone(&seen));
         Ok(Some(seen))
     }
 }

@@ -15,11 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use sync_core::{Hash, Local, LocalId, NaturalKey, Outcome, OutcomeKind, Refs, Target, Version, code};
 
 pub(crate) use self::amend::is_watched;
-use super::{
-    ask::ResourceAsk,
-    halt::Halt,
-    session::{Session, fingerprint},
-};
+use super::{ask::ResourceAsk, halt::Halt, notes::fingerprint, session::Session};
 use crate::{
     Change, Item, Link, PlannedOp, Suppression,
     plan::{LocalSide, Policy, RemoteSide},

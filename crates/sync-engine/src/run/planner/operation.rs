@@ -79,9 +79,9 @@ impl Planner<'_, '_> {
         if operation.verb == Verb::Create
             && operation.here.is_none()
             && !is_further
-            && let Some(link) = candidate.link.clone().filter(|link| link.state == LinkState::Live)
+            && candidate.link.as_ref().is_some_and(|link| link.state == LinkState::Live)
         {
-            s.note_replaced(link);
+            s.note_replaced(&operation.resource, &operation.local);
         }
         self.remove_amendments(candidate, &operation, &parts).await?;
         self.plan(candidate, operation, parts, 0);
