@@ -188,7 +188,7 @@ pub struct EngineConfig {
 impl Default for EngineConfig {
     fn default() -> Self {
         Self {
-            page: 1_000,
+            page: 500,
             window: 1_000,
             lease_margin: Duration::from_secs(30),
             call_timeout: None,
