@@ -176,6 +176,7 @@ async fn steps(s: &Session<'_>, end: &mut End) -> Result<(), Halt> {
     if let Some(run) = &s.input.options.undo {
         return undo::undo(s, run, end).await;
     }
+    let wrote_before = s.may_have_slices() && last_run_wrote(s).await?;
     let needs = local::needs(s).await?;
     // Single items are looked up; no feed is read for them, and no cursor moves.
     let observed = match s.ask.items {
@@ -193,7 +194,7 @@ async fn steps(s: &Session<'_>, end: &mut End) -> Result<(), Halt> {
         }
         let mut planner = Planner::new(s, ask, seq, observed.has_seen);
         planner.saw_all = observed.saw_all;
-        planner.frees_blocked = seq > 0 || end.unsettled.recovered > 0;
+        planner.frees_blocked = seq > 0 || end.unsettled.recovered > 0 || wrote_before;
         let planned = match &s.ask.items {
             None => whole(s, &mut planner, &observed).await.map(|cursor| cursors.extend(cursor)),
             Some(items) => {
@@ -248,6 +249,15 @@ async fn steps(s: &Session<'_>, end: &mut End) -> Result<(), Halt> {
         s.commit(cursors).await?;
     }
     Ok(())
+}
+
+/// True where the last run wrote something, or died: what others wait for may be there since they were looked at.
+async fn last_run_wrote(s: &Session<'_>) -> Result<bool, Halt> {
+    /// How many runs are looked at; only dry ones come between.
+    const MAX_RUNS: usize = 10;
+    let runs = s.engine.store.runs(&s.scope, None, MAX_RUNS).await.map_err(|error| s.halt(error))?;
+    let last = runs.into_iter().find(|row| row.id != s.run && !row.request.dry_run);
+    Ok(last.is_some_and(|row| row.result.is_none_or(|result| result.synced > 0)))
 }
 
 /// Plans one resource: what changed there, where both sides count, and what changed here, where this run may write there.

@@ -53,6 +53,23 @@ async fn what_waits_names_what_it_waits_for_and_the_rest_goes() {
 }
 
 #[tokio::test]
+async fn what_waits_goes_with_the_run_after_the_one_that_wrote_what_it_waits_for() {
+    let world = World::new().await;
+    world.customer("c", "Nobody", "nobody@example.com");
+    world.invoice("i", "c", "100");
+    *world.books.refuses.lock().unwrap() = Some("Nobody".into());
+    assert_eq!(of(&world.sync().await, "blocked"), 1);
+    *world.books.refuses.lock().unwrap() = None;
+    // Asked for by name, the contact goes alone.
+    let result = world.run(world.request().items(["contacts:c"]), RunOptions::new()).await;
+    assert_eq!((result.success, result.synced), (true, 1), "{result:?}");
+    world.run(world.request().dry_run(), RunOptions::new()).await;
+    let result = world.sync().await;
+    assert_eq!((result.synced, of(&result, "blocked")), (1, 0), "{result:?}");
+    assert_eq!(world.books.live(&INVOICES).len(), 1);
+}
+
+#[tokio::test]
 async fn a_single_item_takes_along_what_it_needs() {
     let world = World::new().await;
     world.customer("c", "Ada", "ada@example.com");
