@@ -311,7 +311,7 @@ pub(crate) struct AnswerArgs {
 pub(crate) struct RetryArgs {
     /// The integration, such as mailchimp
     pub(crate) integration: String,
-    /// Only this item; may be given several times
+    /// Only this item, which may also have been left out or be blocked; may be given several times
     #[arg(long = "item", value_name = "ID")]
     pub(crate) items: Vec<String>,
 }

@@ -262,7 +262,8 @@ impl Dispatcher {
         self.0.store.answer(scope, question, answer).await
     }
 
-    /// Lets failed items go with the next sync, all or these; returns how many.
+    /// Lets what stands be decided again by the next sync: all failed items, or these, which may also have been skipped or be
+    /// blocked; a remedy may have been carried out at the provider, where nothing tells. Returns how many.
     ///
     /// # Errors
     /// When the store fails.

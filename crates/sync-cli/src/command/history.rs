@@ -191,7 +191,7 @@ pub(super) async fn retry(app: &App, args: &RetryArgs) -> Result<Exit> {
     bench.close().await;
     let n_items = n_items?;
     app.out.document(&serde_json::json!({"success": true, "items": n_items}));
-    app.out.say(format!("{} go with the next sync.", count(n_items, "failed item", "failed items")));
+    app.out.say(format!("{} with the next sync.", count(n_items, "item goes", "items go")));
     Ok(Exit::Done)
 }
 

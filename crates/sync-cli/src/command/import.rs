@@ -233,7 +233,8 @@ fn tell(app: &App, args: &ImportArgs, imported: &Imported, started: Instant) {
         out.say(format!("{} agreed to marketing by e-mail.", thousands(imported.consenting)));
     }
     if imported.bad > 0 {
-        let place = imported.bad_file.as_ref().map(|path| format!("; they are in {path}")).unwrap_or_default();
+        let they_are = if imported.bad == 1 { "it is" } else { "they are" };
+        let place = imported.bad_file.as_ref().map(|path| format!("; {they_are} in {path}")).unwrap_or_default();
         out.say(format!("{} left out{place}.", count(imported.bad, "bad line was", "bad lines were")));
     }
 }

@@ -278,7 +278,8 @@ pub trait Store: Grants + Counters + SignIns + PushChannels + fmt::Debug + Send 
     /// Counts of standing items by kind and code; `since_run` counts those that this run put there.
     async fn item_counts(&self, scope: &Scope, since_run: Option<&RunId>) -> Result<Vec<ItemCount>>;
 
-    /// Makes standing failures due now (`retry`), all or those of these local ids; returns how many.
+    /// Makes what stands due now (`retry`): all failures, or what failed, was skipped or is blocked of these local ids.
+    /// Returns how many.
     async fn retry_items(&self, scope: &Scope, ids: Option<&[LocalId]>, now: Timestamp) -> Result<u64>;
 
     // ---- history ------------------------------------------------------------------------------------------------

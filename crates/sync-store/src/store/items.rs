@@ -137,8 +137,9 @@ impl SqlStore {
     }
 
     pub(super) async fn retry_failed(&self, scope: &Scope, ids: Option<&[LocalId]>, now: Timestamp) -> Result<u64> {
-        const RETRY: &str = "update item set due_ms = $3 where org = $1 and integration = $2 and kind = 'failed' \
-            and ($4 is null or local_id in (select value from json_each($4)))";
+        const RETRY: &str = "update item set due_ms = $3 where org = $1 and integration = $2 \
+            and case when $4 is null then kind = 'failed' else kind in ('failed', 'skipped', 'blocked') \
+            and local_id in (select value from json_each($4)) end";
         let mut tx = self.begin().await?;
         lock_scope(&mut tx, scope).await?;
         let query = query(RETRY)

@@ -50,9 +50,15 @@ impl Data {
     }
 
     pub(super) fn retry_items(&mut self, ids: Option<&[LocalId]>, now: Timestamp) -> u64 {
-        let failed = self.items.values_mut().filter(|item| item.outcome.kind == OutcomeKind::Failed);
+        let is_asked_for = |item: &Item| match ids {
+            None => item.outcome.kind == OutcomeKind::Failed,
+            Some(ids) => {
+                let may_be_cured = [OutcomeKind::Failed, OutcomeKind::Skipped, OutcomeKind::Blocked];
+                may_be_cured.contains(&item.outcome.kind) && ids.contains(&item.local)
+            }
+        };
         let mut n_items = 0;
-        for item in failed.filter(|item| ids.is_none_or(|ids| ids.contains(&item.local))) {
+        for item in self.items.values_mut().filter(|item| is_asked_for(item)) {
             item.due = Some(now);
             n_items += 1;
         }
