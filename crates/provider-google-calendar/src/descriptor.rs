@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use sync_core::{
-    AuthScheme, Collection, Descriptor, EndSign, Endpoint, Feed, FieldKind, FieldOwner, FieldSelection, FieldSpec, Kind,
-    Matching, OAuthClientAuth, OAuthServer, Quota, QuotaScope, Resource, ResourceName, SignInEnd, SignInWords, Span,
-    SyncType, UpdateNeeds,
+    AuthScheme, Collection, Descriptor, EndSign, Endpoint, Feed, FieldOwner, FieldSelection, FieldSpec, Kind, Matching,
+    OAuthClientAuth, OAuthServer, Quota, QuotaScope, Resource, ResourceName, SignInEnd, SignInWords, Span, SyncType,
+    UpdateNeeds,
 };
 
 /// Trips.
@@ -34,11 +34,11 @@ const RESERVE_PERCENT: u32 = 10;
 pub(crate) const MAX_PARTS: usize = (USER_UNITS_PER_MINUTE * (100 - RESERVE_PERCENT) / 100 / PATCH_COST) as usize;
 
 const fn both(name: &'static str) -> FieldSpec {
-    FieldSpec { name, kind: FieldKind::Scalar, owner: FieldOwner::Both }
+    FieldSpec::scalar(name, FieldOwner::Both)
 }
 
 const fn local(name: &'static str) -> FieldSpec {
-    FieldSpec { name, kind: FieldKind::Scalar, owner: FieldOwner::Local }
+    FieldSpec::scalar(name, FieldOwner::Local)
 }
 
 /// What is possible; the settings' templates decide whether title and description can be read back.

@@ -4,9 +4,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sync_core::{
     AccountId, Check, Checked, Choice, Choices, Connection, ContainerId, Context, Descriptor, Error, ErrorKind, Facts, Feed,
-    FieldSet, Find, Found, Inbound, Integration, KeysOf, NaturalKey, Opened, Operation, Owner, Page, PlanDigest, Prepare,
-    Prepared, Pull, Push, Receipt, Record, ResourceName, Result, Role, Rules, SyncHandler, Tally, Target, Watch, Watching,
-    WebhookKeys,
+    FieldSet, Find, Found, Inbound, Integration, Opened, Operation, Owner, Page, PlanDigest, Prepare, Prepared, Pull, Push,
+    Receipt, Record, ResourceName, Result, Role, Rules, SyncHandler, Target, Watch, Watching, WebhookKeys,
 };
 
 use crate::{
@@ -122,14 +121,6 @@ impl SyncHandler for Handler {
 
     async fn watch(&self, cx: &Context<'_>, request: Watch<'_>) -> Result<Watching> {
         channel::watch(self, cx, request).await
-    }
-
-    fn keys(&self, _: KeysOf<'_>) -> Vec<NaturalKey> {
-        Vec::new()
-    }
-
-    fn tally(&self, _: &Facts, _: &Operation) -> Vec<Tally> {
-        Vec::new()
     }
 
     fn summary(&self, facts: &Facts, plan: &PlanDigest<'_>) -> Vec<String> {

@@ -4,9 +4,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sync_core::{
     AccountId, Check, Checked, Choice, Choices, Connection, ContainerId, Context, Descriptor, Error, ErrorKind, Facts, Feed,
-    Find, FindBy, Found, Inbound, Integration, KeysOf, NaturalKey, Opened, Operation, Owner, Page, PlanDigest, Prepare,
-    Prepared, Pull, Push, Receipt, Record, RemoteId, ResourceName, Result, Retry, Role, Rules, SyncHandler, Tally, Target,
-    Watch, Watching, WebhookKeys,
+    Find, FindBy, Found, Inbound, Integration, Opened, Operation, Owner, Page, PlanDigest, Prepare, Prepared, Pull, Push,
+    Receipt, Record, RemoteId, ResourceName, Result, Retry, Role, Rules, SyncHandler, Target, Watch, Watching, WebhookKeys,
 };
 
 use crate::{
@@ -163,14 +162,6 @@ impl SyncHandler for Handler {
 
     async fn watch(&self, _cx: &Context<'_>, _request: Watch<'_>) -> Result<Watching> {
         Err(no_webhooks())
-    }
-
-    fn keys(&self, _: KeysOf<'_>) -> Vec<NaturalKey> {
-        Vec::new()
-    }
-
-    fn tally(&self, _: &Facts, _: &Operation) -> Vec<Tally> {
-        Vec::new()
     }
 
     fn summary(&self, facts: &Facts, plan: &PlanDigest<'_>) -> Vec<String> {

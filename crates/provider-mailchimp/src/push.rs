@@ -190,9 +190,9 @@ impl Pushing<'_> {
                 let sent = self.cx.send(client::archive_member(audience, id)).await;
                 // Archiving twice is refused like archiving what Mailchimp holds back: a look tells which it was.
                 if matches!(&sent, Err(error) if error.kind() == ErrorKind::Refused) && self.is_archived(id).await? {
-                    return Ok(done(id.clone()));
+                    return Ok(Receipt::done(id.clone()));
                 }
-                return self.receipt(op, sent, |_| Ok(done(id.clone())));
+                return self.receipt(op, sent, |_| Ok(Receipt::done(id.clone())));
             }
             Step::Erase(id) => {
                 let sent = self.cx.send(client::erase_member(audience, id)).await;
@@ -200,9 +200,9 @@ impl Pushing<'_> {
                 if matches!(&sent, Err(error) if is_about_the_item(error))
                     && matches!(self.handler.member(self.cx, audience, id).await?, Found::Absent | Found::Gone)
                 {
-                    return Ok(done(id.clone()));
+                    return Ok(Receipt::done(id.clone()));
                 }
-                return self.receipt(op, sent, |_| Ok(done(id.clone())));
+                return self.receipt(op, sent, |_| Ok(Receipt::done(id.clone())));
             }
             Step::MemberTags(id) => return push_tags::write_member(self, op, id).await,
             Step::Lower(id) => client::update_member(audience, id, &status(Status::Unsubscribed))?,
@@ -323,11 +323,6 @@ impl Pushing<'_> {
             None => Receipt::Uncertain(unanswered()),
         }
     }
-}
-
-/// Done, without any news.
-pub(crate) fn done(id: RemoteId) -> Receipt {
-    Receipt::Done { id, version: None, after: None, facts: None }
 }
 
 /// The id by the address that the operation writes.

@@ -13,7 +13,7 @@ use crate::{
     handler::Handler,
     model::{MemberTag, MemberTags, NewSegment, Segment, SegmentChange, SegmentChanged, TagSearch},
     prepare::written_address,
-    push::{Pushing, done},
+    push::Pushing,
     tag_change::TagChange,
     tags,
 };
@@ -95,7 +95,7 @@ pub(crate) async fn write_member(pushing: &Pushing<'_>, op: &Operation, id: &Rem
 
 /// Done; what we wrote is kept, and nothing else is known of the record.
 fn written(pushing: &Pushing<'_>, id: RemoteId, native: Option<Value>, learned: Option<Facts>) -> Receipt {
-    let mut receipt = done(id.clone());
+    let mut receipt = Receipt::done(id.clone());
     if let Receipt::Done { after, facts, .. } = &mut receipt {
         *facts = learned;
         *after = native.map(|native| {

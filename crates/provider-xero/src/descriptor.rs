@@ -46,7 +46,7 @@ const RESERVE_PERCENT: u32 = 10;
 const LIMITS: &str = "https://developer.xero.com/documentation/guides/oauth2/limits/";
 
 const fn field(name: &'static str, owner: FieldOwner) -> FieldSpec {
-    FieldSpec { name, kind: FieldKind::Scalar, owner }
+    FieldSpec::scalar(name, owner)
 }
 
 const fn atomic(name: &'static str, owner: FieldOwner) -> FieldSpec {

@@ -3,9 +3,9 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use sync_core::{
-    AccountId, Check, Checked, Choice, Choices, Connection, ContainerId, Context, Descriptor, Error, ErrorKind, Facts, Feed,
-    Find, Found, Inbound, Integration, KeysOf, NaturalKey, Opened, Operation, Page, PlanDigest, Prepare, Prepared, Pull,
-    Push, Receipt, Record, ResourceName, Result, Role, Rules, SyncHandler, Tally, Target, Watch, Watching, WebhookKeys,
+    AccountId, Check, Checked, Choice, Choices, Connection, Context, Descriptor, Error, ErrorKind, Facts, Find, Found,
+    Inbound, Integration, KeysOf, NaturalKey, Opened, Operation, Page, PlanDigest, Prepare, Prepared, Pull, Push, Receipt,
+    ResourceName, Result, Rules, SyncHandler, Tally, Watch, Watching, WebhookKeys,
 };
 
 use crate::{
@@ -67,14 +67,6 @@ impl Handler {
 impl SyncHandler for Handler {
     fn rules(&self, resource: &ResourceName) -> Rules {
         self.settings.rules(resource)
-    }
-
-    fn target(&self, _resource: &ResourceName, _fields: &Record) -> Target {
-        Target { role: Role::MAIN, container: None }
-    }
-
-    fn containers(&self, _feed: &Feed) -> Vec<Option<ContainerId>> {
-        vec![None]
     }
 
     fn keys(&self, request: KeysOf<'_>) -> Vec<NaturalKey> {

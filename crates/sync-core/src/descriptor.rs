@@ -40,6 +40,29 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
+    /// The base of a simple one, as in `Descriptor { id: "phone-book", …, ..Descriptor::PLAIN }`: records are pushed, one call
+    /// at a time, and nothing reaches people. It has no name, no resources, no endpoints and no way to sign in.
+    ///
+    /// Times are long rather than short, since a short [`settle`](Self::settle) looks for what may still be made: whoever knows
+    /// how long the provider lets a call run gives them.
+    pub const PLAIN: Self = Self {
+        id: "",
+        name: "",
+        description: "",
+        kind: Kind::Sync,
+        sync_types: &[],
+        supports_direction: false,
+        feeds: &[],
+        resources: &[],
+        endpoints: &[],
+        quotas: &[],
+        auth: &[],
+        call_timeout: Duration::from_secs(60),
+        settle: Duration::from_secs(5 * 60),
+        concurrency: 1,
+        effects: &[],
+    };
+
     /// A resource by name.
     pub fn resource(&self, name: &str) -> Option<&'static Resource> {
         self.resources.iter().find(|resource| resource.name.as_str() == name)
@@ -160,13 +183,29 @@ pub struct Resource {
 }
 
 impl Resource {
+    /// The base of a simple one, as in `Resource { name: PEOPLE, …, ..Resource::PLAIN }`: it refers to nothing, is pushed alone,
+    /// and no field of it is consent, so that it is none by which people get messages.
+    ///
+    /// It trusts the provider with nothing: before a create the record is looked for, and before an update it is read.
+    pub const PLAIN: Self = Self {
+        name: ResourceName::NONE,
+        nouns: ("", ""),
+        known_by: &[],
+        collection: Collection::NONE,
+        model: "",
+        fields: &[],
+        groups: &[],
+        consent: None,
+        update_needs: UpdateNeeds::Full,
+        matching: Matching::Find,
+        find_max: 1,
+        depends_on: &[],
+        pullable: false,
+    };
+
     /// The kind and owner of a field.
     pub fn field(&self, name: &str) -> FieldSpec {
-        self.fields.iter().find(|field| field.name == name).copied().unwrap_or(FieldSpec {
-            name: "",
-            kind: FieldKind::Scalar,
-            owner: FieldOwner::Both,
-        })
+        self.fields.iter().find(|field| field.name == name).copied().unwrap_or(FieldSpec::scalar("", FieldOwner::Both))
     }
 }
 
@@ -179,6 +218,13 @@ pub struct FieldSpec {
     pub kind: FieldKind,
     /// Whose value counts, unless the connection's settings narrow it.
     pub owner: FieldOwner,
+}
+
+impl FieldSpec {
+    /// A field with one value.
+    pub const fn scalar(name: &'static str, owner: FieldOwner) -> Self {
+        Self { name, kind: FieldKind::Scalar, owner }
+    }
 }
 
 /// What must be read freshly just before an update, since listings carry stale versions.

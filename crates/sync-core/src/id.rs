@@ -149,7 +149,14 @@ text_id! {
     FieldName in &[Contact::FIELDS, Event::FIELDS, Invoice::FIELDS, InvoiceLine::FIELDS, Payment::FIELDS, &["invoice"]];
 }
 
+/// What stands in the constants that others are based on. Written out: of a value that a function makes, a constant can't
+/// leave parts behind.
+impl ResourceName {
+    pub(crate) const NONE: Self = Self(Cow::Borrowed(""));
+}
+
 impl Collection {
+    pub(crate) const NONE: Self = Self(Cow::Borrowed(""));
     /// People and companies that buy.
     pub const CUSTOMERS: Self = Self::from_static("customers");
     /// Sales documents and credits.

@@ -29,6 +29,7 @@ mod rules;
 pub mod settings;
 mod sign_in;
 mod signal;
+mod status;
 mod tally;
 mod value;
 pub mod words;
@@ -74,5 +75,6 @@ pub use rules::{
 };
 pub use sign_in::{EndSign, SignInEnd, SignInWords};
 pub use signal::{DedupeKey, Inbound, Signal, WebhookKeys, channel_id};
+pub use status::by_status;
 pub use tally::{Tally, TallyKey, Total};
 pub use value::{FieldKind, FieldOwner, Record, Ref, Value};

@@ -1,5 +1,8 @@
 //! Operations and the parts of which wire calls are made.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
@@ -11,8 +14,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ContainerId, Error, Facts, FieldName, LocalId, LocalVerb, Marker, NaturalKey, OperationId, Owner, Record, Refs, Remote,
-    RemoteId, ResourceName, Role, SideEffect, Version,
+    ContainerId, Error, ErrorKind, Facts, FieldName, LocalId, LocalVerb, Marker, NaturalKey, OperationId, Owner, Record,
+    Refs, Remote, RemoteId, ResourceName, Result, Role, SideEffect, Version,
 };
 
 /// One thing to do, there, here or on both sides, with its reason. Speaks local ids only; a record that is new there goes
@@ -117,6 +120,21 @@ impl Operation {
     /// True when the field differs from the base.
     pub fn is_changed(&self, field: &str) -> bool {
         self.changed.contains(field)
+    }
+
+    /// The fields that differ from the base, as texts, for a provider that takes nothing else; `None` for a blank.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] with the name of one that is no text.
+    pub fn changed_texts<'s>(&'s self) -> Result<BTreeMap<&'s str, Option<&'s str>>> {
+        let text = |field: &'s FieldName| match self.fields.value(field.as_str()) {
+            Some(value) if value.as_text().is_none() && !value.is_blank() => {
+                Err(Error::new(ErrorKind::Invalid, format!("{field} is no text, and nothing else can be expressed there"))
+                    .with_remedy("Correct the record here. It goes with the next sync."))
+            }
+            _ => Ok((field.as_str(), self.fields.text(field.as_str()))),
+        };
+        self.changed.iter().map(text).collect()
     }
 }
 
@@ -387,6 +405,38 @@ pub enum Receipt {
     Skipped(Skip),
     /// It may have happened.
     Uncertain(Error),
+}
+
+impl Receipt {
+    /// Done, and nothing is known of the record but its id.
+    pub fn done(id: RemoteId) -> Self {
+        Self::Done { id, version: None, after: None, facts: None }
+    }
+
+    /// The receipt of a part with a call of its own, about a record whose id is known before it is made: the record as it is
+    /// now, where the answer tells, or what an error says of it. Removing what isn't there is done.
+    ///
+    /// # Errors
+    /// An error that is about the call, and not about the record.
+    pub fn of(op: &Operation, id: RemoteId, sent: Result<Option<Remote>>) -> Result<Self> {
+        let error = match sent {
+            Ok(after) => {
+                let version = after.as_ref().and_then(|after| after.version.clone());
+                return Ok(Self::Done { id, version, after: after.map(Box::new), facts: None });
+            }
+            Err(error) => error,
+        };
+        Ok(match (error.kind(), op.verb) {
+            (ErrorKind::NotFound, Verb::Remove) => Self::done(id),
+            // What nobody has read can't have changed since: it is there.
+            (ErrorKind::Taken | ErrorKind::Moved, Verb::Create) => Self::Taken(Some(id)),
+            // By another record.
+            (ErrorKind::Taken, _) => Self::Taken(None),
+            (ErrorKind::NotFound, Verb::Update) | (ErrorKind::Moved, _) => Self::Moved,
+            (ErrorKind::Refused, _) => Self::Refused(error),
+            _ => return Err(error),
+        })
+    }
 }
 
 /// Why an item is left out, for people.

@@ -5,7 +5,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{ContainerId, Marker, NaturalKey, Record, RemoteId, ResourceName, Version};
+use crate::{ContainerId, ErrorKind, Marker, NaturalKey, Record, RemoteId, ResourceName, Result, Version};
 
 /// One record at the provider.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -123,6 +123,20 @@ pub enum Found {
     One(Box<Remote>),
     /// Several: a question, never a guess.
     Many(Vec<Remote>),
+}
+
+impl Found {
+    /// What came of asking for one record by its id.
+    ///
+    /// # Errors
+    /// All but [`ErrorKind::NotFound`], which says that it is absent.
+    pub fn of(asked: Result<Remote>) -> Result<Self> {
+        match asked {
+            Ok(remote) => Ok(Self::One(Box::new(remote))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Self::Absent),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 #[cfg(test)]

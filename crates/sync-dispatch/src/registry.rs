@@ -213,6 +213,9 @@ impl Registry {
             )
             .with_remedy("Leave it out, or register it as an integration that syncs records."));
         }
+        if descriptor.id.is_empty() {
+            return Err(Error::new(ErrorKind::Config, "an integration has no id").with_remedy("Give its descriptor one."));
+        }
         if self.built.insert(descriptor.id, integration).is_some() {
             return Err(Error::new(ErrorKind::Config, format!("the integration {} is registered twice", descriptor.id))
                 .with_remedy("Give one of the two another id."));

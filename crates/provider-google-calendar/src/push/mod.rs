@@ -165,9 +165,7 @@ impl Pushing<'_> {
 
     fn told(&self, part: &PartRef<'_>, step: Step, id: &RemoteId, answer: Answer) -> Told {
         let error = match answer {
-            Ok(_) if step == Step::Delete => {
-                return Told::Receipt(Receipt::Done { id: id.clone(), version: None, after: None, facts: None });
-            }
+            Ok(_) if step == Step::Delete => return Told::Receipt(Receipt::done(id.clone())),
             Ok(answer) => return self.written(part, step, &answer),
             Err(error) => error,
         };
@@ -219,9 +217,7 @@ impl Pushing<'_> {
                 (Told::Taken, Some(Seen::Cancelled)) => self.bring_back(part, one.id).await,
                 (Told::Taken, Some(Seen::Live(event))) => self.taken(part, one.id, &event),
                 (Told::Taken, None) => Receipt::Taken(Some(one.id)),
-                (Told::MovedAway, Some(Seen::Cancelled | Seen::Absent)) => {
-                    Receipt::Done { id: one.id, version: None, after: None, facts: None }
-                }
+                (Told::MovedAway, Some(Seen::Cancelled | Seen::Absent)) => Receipt::done(one.id),
                 _ => Receipt::Moved,
             };
             set(receipts, one.part, receipt);

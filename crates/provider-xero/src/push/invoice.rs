@@ -241,7 +241,7 @@ async fn allocated(pushing: &Pushing<'_>, part: &PartRef<'_>) -> Result<Receipt>
     let Some(note) = id_of(part) else { return Ok(Receipt::Moved) };
     let draft = Draft::of(pushing.handler, pushing.facts, part.op)?;
     let Some(invoice) = draft.fields.credits.as_ref().and_then(|to| part.refs.of(to)).cloned() else {
-        return Ok(Receipt::Done { id: note, version: None, after: None, facts: None });
+        return Ok(Receipt::done(note));
     };
     let seen = find::documents_by_id(pushing.handler, pushing.cx, &[note.clone(), invoice.clone()]).await?;
     let (Some(there), Some(open)) = (seen.get(note.as_str()), seen.get(invoice.as_str())) else { return Ok(Receipt::Moved) };

@@ -183,12 +183,11 @@ async fn deleted(pushing: &Pushing<'_>, part: &PartRef<'_>) -> Result<Receipt> {
     let Some(id) = part.op.before.as_ref().map(|before| before.id.clone()).or_else(|| id_of(part)) else {
         return Ok(Receipt::Moved);
     };
-    let gone = |id: RemoteId| Receipt::Done { id, version: None, after: None, facts: None };
     let seen = find::payments_by_id(pushing.handler, pushing.cx, std::slice::from_ref(&id)).await?;
-    let Some(there) = seen.get(id.as_str()) else { return Ok(gone(id)) };
+    let Some(there) = seen.get(id.as_str()) else { return Ok(Receipt::done(id)) };
     if let Some(remote) = payment::remote(&pushing.handler.settings, there, None) {
         if remote.state == RemoteState::Voided {
-            return Ok(gone(id));
+            return Ok(Receipt::done(id));
         }
         let is = |name: &str| remote.native.as_ref().and_then(|native| native.get(name)?.as_bool()).unwrap_or(false);
         if is(RECONCILED) || is(BATCH) {
@@ -202,11 +201,11 @@ async fn deleted(pushing: &Pushing<'_>, part: &PartRef<'_>) -> Result<Receipt> {
             let read: Payments = parse_written(&answer, "payments.delete")?;
             match read.payments.first() {
                 Some(element) if element.has_failed() => Ok(Receipt::Refused(refused(element.complaints()))),
-                Some(element) if element.id().is_some() => Ok(gone(id)),
+                Some(element) if element.id().is_some() => Ok(Receipt::done(id)),
                 _ => Ok(Receipt::Uncertain(unanswered())),
             }
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(gone(id)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Receipt::done(id)),
         Err(error) if matches!(error.kind(), ErrorKind::Refused | ErrorKind::Invalid) => Ok(Receipt::Refused(copy(&error))),
         Err(error) => Err(error),
     }

@@ -2,8 +2,16 @@
 //! another one.
 
 mod request;
+#[cfg(test)]
+mod tests;
 
-use std::{collections::BTreeMap, fmt, future::Future, pin::Pin, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,9 +19,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
-    AccountId, Call, CallKey, Cancel, ContainerId, Descriptor, EffectGrants, Error, ErrorKind, Exchange, Facts, Feed, Found,
-    Inbound, NaturalKey, Operation, OrganizationId, Owner, Receipt, Record, RemoteId, ResourceName, Result, Rules,
-    SignInWords, Tally, Target, WebhookKeys, Within,
+    AccountId, Call, CallKey, Cancel, ContainerId, Descriptor, Effect, EffectGrants, Error, ErrorKind, Exchange, Facts,
+    Feed, FieldName, Found, Inbound, NaturalKey, Operation, OrganizationId, Owner, Receipt, Record, RemoteId, Repeat,
+    ResourceName, Result, Retry, Role, Rules, SignInWords, Tally, Target, WebhookKeys, Within, settings::schema,
 };
 
 pub use self::request::{
@@ -22,6 +30,9 @@ pub use self::request::{
 };
 
 /// A provider, at application level. Knows no organization.
+///
+/// What many providers don't have has a default, which refuses. So a wrapper around another integration could forget to hand
+/// something on: write `#[deny(clippy::missing_trait_methods)]` at its `impl`.
 pub trait Integration: fmt::Debug + Send + Sync + 'static {
     /// What it is: data.
     fn descriptor(&self) -> &'static Descriptor;
@@ -32,15 +43,20 @@ pub trait Integration: fmt::Debug + Send + Sync + 'static {
     /// [`ErrorKind::Config`] names the setting at fault and what would be right.
     fn open(&self, connection: Connection) -> Result<Opened>;
 
-    /// Verifies a webhook over its raw bytes, and only then parses it.
+    /// Verifies a webhook over its raw bytes, and only then parses it. Unless it is written, there are none: all are refused.
     ///
     /// # Errors
     /// [`ErrorKind::Forbidden`] when the signature doesn't fit, [`ErrorKind::Unsupported`] where there are no webhooks.
-    fn inbound(&self, keys: &dyn WebhookKeys, request: &http::Request<Bytes>) -> Result<Inbound>;
+    fn inbound(&self, _keys: &dyn WebhookKeys, _request: &http::Request<Bytes>) -> Result<Inbound> {
+        Err(Error::new(ErrorKind::Unsupported, format!("{} has no webhooks", self.descriptor().name)))
+    }
 
     /// The JSON schema of a connection's settings. A setting that names something at the provider carries
-    /// `x-choices`, the word for [`Choices::of`].
-    fn settings_schema(&self) -> serde_json::Value;
+    /// `x-choices`, the word for [`Choices::of`]. Unless it is written, there are no settings, and none are stored
+    /// ([`Connection::no_settings`]).
+    fn settings_schema(&self) -> serde_json::Value {
+        schema::object(self.descriptor().name, &[], [])
+    }
 }
 
 /// An opened connection, by kind.
@@ -106,6 +122,17 @@ impl Connection {
         // The path names the setting, which serde's own words leave out where a value has the wrong type.
         serde_path_to_error::deserialize(settings).map_err(|error| wrong(error.to_string()))
     }
+
+    /// That there are no settings, for a provider that knows none.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] with the name of one that there is.
+    pub fn no_settings(&self) -> Result<()> {
+        #[derive(Deserialize)]
+        #[serde(deny_unknown_fields)]
+        struct NoSettings {}
+        self.settings().map(|NoSettings {}| ())
+    }
 }
 
 /// What a handler works with during one call.
@@ -151,6 +178,24 @@ impl<'a> Context<'a> {
     pub async fn send(&self, call: Call) -> Result<http::Response<Bytes>> {
         self.exchange.send(call, Within { deadline: self.deadline, cancel: self.cancel, lane: self.lane }).await
     }
+
+    /// Sends one request, and reads the answer as JSON.
+    ///
+    /// # Errors
+    /// Like [`Context::send`], and [`ErrorKind::BadAnswer`] without the answer's content; what a write did is then unknown.
+    pub async fn answer<T: DeserializeOwned>(&self, call: Call) -> Result<T> {
+        let (operation, repeat) = (call.operation, call.repeat);
+        let answer = self.send(call).await?;
+        serde_json::from_slice(answer.body()).map_err(|error| {
+            // The error's own words may quote the answer.
+            Error::new(ErrorKind::BadAnswer, "an answer can't be read")
+                .with_retry(Retry::Backoff)
+                .with_effect(if repeat == Repeat::Read { Effect::None } else { Effect::Unknown })
+                .with_context("operation", operation)
+                .with_context("line", error.line())
+                .with_context("column", error.column())
+        })
+    }
 }
 
 /// How urgent a run is: lanes share budgets in this order.
@@ -170,16 +215,27 @@ pub enum Lane {
 
 /// A provider, at connection level, where records are synced. No method loops over attempts, sleeps, or keeps state
 /// between calls: what must be remembered is in cursors, facts and links.
+///
+/// What decides what is written, and where, has no default: [`rules`](Self::rules), [`check`](Self::check),
+/// [`find`](Self::find), [`prepare`](Self::prepare), [`push`](Self::push). The others have one for a provider to which
+/// records are pushed: one place, no feeds, no choices, no money. A default refuses, or says nothing that a run would act on.
+/// So a wrapper around another handler could forget to hand something on: write `#[deny(clippy::missing_trait_methods)]` at its
+/// `impl`.
 #[async_trait]
 pub trait SyncHandler: fmt::Debug + Send + Sync + 'static {
     /// The policies that the connection's settings chose for a resource. Pure.
     fn rules(&self, resource: &ResourceName) -> Rules;
 
-    /// Where a record goes. Pure.
-    fn target(&self, resource: &ResourceName, fields: &Record) -> Target;
+    /// Where a record goes: its only counterpart, in no container, unless it is written. Pure.
+    fn target(&self, _resource: &ResourceName, _fields: &Record) -> Target {
+        Target { role: Role::MAIN, container: None }
+    }
 
-    /// The containers whose feeds are read, for one feed; a single `None` where the provider has no containers. Pure.
-    fn containers(&self, feed: &Feed) -> Vec<Option<ContainerId>>;
+    /// The containers whose feeds are read, for one feed; a single `None` where the provider has no containers, and unless it
+    /// is written. Pure.
+    fn containers(&self, _feed: &Feed) -> Vec<Option<ContainerId>> {
+        vec![None]
+    }
 
     /// Looks at the connection: accounts in reach, problems of settings, and the facts that `prepare` needs.
     ///
@@ -190,17 +246,22 @@ pub trait SyncHandler: fmt::Debug + Send + Sync + 'static {
     /// When the provider can't be asked.
     async fn check(&self, cx: &Context<'_>, check: Check) -> Result<Checked>;
 
-    /// What a setting may name at the provider: accounts, audiences, calendars, tags.
+    /// What a setting may name at the provider: accounts, audiences, calendars, tags. Unless it is written, no word is known.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] for an unknown word, and when the provider can't be asked.
-    async fn choices(&self, cx: &Context<'_>, request: Choices<'_>) -> Result<Vec<Choice>>;
+    async fn choices(&self, _cx: &Context<'_>, _request: Choices<'_>) -> Result<Vec<Choice>> {
+        Err(Error::new(ErrorKind::NotFound, "there is nothing to choose from"))
+    }
 
-    /// One page of one feed: at most two wire calls.
+    /// One page of one feed: at most two wire calls. Unless it is written, a feed that the descriptor names can't be read: that
+    /// is an error, and no empty page.
     ///
     /// # Errors
     /// [`ErrorKind::CursorExpired`] asks for a full pass from the start.
-    async fn pull(&self, cx: &Context<'_>, request: Pull<'_>) -> Result<Page>;
+    async fn pull(&self, _cx: &Context<'_>, _request: Pull<'_>) -> Result<Page> {
+        Err(Error::new(ErrorKind::Unsupported, "there is no feed to read"))
+    }
 
     /// Looks records up, at most the resource's `find_max` at once; one answer per key, in order.
     ///
@@ -210,7 +271,14 @@ pub trait SyncHandler: fmt::Debug + Send + Sync + 'static {
 
     /// What the host's record would be found by at the provider, the same as [`crate::Remote::keys`] says it of its
     /// counterpart: what [`Rules::evidence`] weighs. Empty where a resource is matched by [`Rules::match_on`] alone. Pure.
-    fn keys(&self, request: KeysOf<'_>) -> Vec<NaturalKey>;
+    ///
+    /// Unless it is written, these are the fields that the evidence names, so that no evidence is asked for and then not looked
+    /// for: what is there already would be made once more. A key that is no field needs a method of its own.
+    fn keys(&self, request: KeysOf<'_>) -> Vec<NaturalKey> {
+        let rules = self.rules(request.resource);
+        let names: BTreeSet<&FieldName> = rules.evidence.iter().flat_map(|evidence| &evidence.keys).collect();
+        names.into_iter().filter_map(|name| NaturalKey::of(name.clone(), request.fields.text(name.as_str())?)).collect()
+    }
 
     /// Which wire calls an operation is made of, or why it stays undone. Pure and deterministic; an empty list of parts
     /// means that nothing differs at the provider.
@@ -231,14 +299,22 @@ pub trait SyncHandler: fmt::Debug + Send + Sync + 'static {
     /// Starts, renews or stops a push channel.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] where the provider has none.
-    async fn watch(&self, cx: &Context<'_>, request: Watch<'_>) -> Result<Watching>;
+    /// [`ErrorKind::Unsupported`] where the provider has none, and unless it is written.
+    async fn watch(&self, _cx: &Context<'_>, _request: Watch<'_>) -> Result<Watching> {
+        Err(Error::new(ErrorKind::Unsupported, "there are no push channels"))
+    }
 
-    /// What an operation of a plan adds to the totals that an accountant looks at; empty where no money is in it. Pure.
-    fn tally(&self, facts: &Facts, op: &Operation) -> Vec<Tally>;
+    /// What an operation of a plan adds to the totals that an accountant looks at; empty where no money is in it, and unless
+    /// it is written. Pure.
+    fn tally(&self, _facts: &Facts, _op: &Operation) -> Vec<Tally> {
+        Vec::new()
+    }
 
-    /// What the plan means at the provider in an owner's words: the bill, the mails. Pure.
-    fn summary(&self, facts: &Facts, plan: &PlanDigest<'_>) -> Vec<String>;
+    /// What the plan means at the provider in an owner's words, beyond its counts: the bill, the mails. Nothing, unless it is
+    /// written. Pure.
+    fn summary(&self, _facts: &Facts, _plan: &PlanDigest<'_>) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// A provider to whose hooks events are delivered. The engine owns schedule, order and dead letters.

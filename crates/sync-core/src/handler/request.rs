@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AccountId, CallKey, CallSet, Change, Complete, ContainerId, Cursor, EffectGrants, Facts, Feed, Marker, NaturalKey,
-    Operation, PageToken, Part, Record, Refs, RemoteId, ResourceName, Role, Skip,
+    AccountId, CallKey, CallSet, Change, Complete, ContainerId, Cursor, EffectGrants, Error, ErrorKind, Facts, Feed, Marker,
+    NaturalKey, Operation, PageToken, Part, Record, Refs, RemoteId, ResourceName, Result, Role, Skip,
 };
 
 /// How deep [`crate::SyncHandler::check`] looks.
@@ -29,6 +29,13 @@ pub struct Checked {
     pub problems: Vec<Problem>,
     /// What `prepare` needs.
     pub facts: Facts,
+}
+
+impl Checked {
+    /// One account in reach, and nothing to complain about.
+    pub fn account(id: impl Into<AccountId>, name: impl Into<String>) -> Self {
+        Self { accounts: vec![(id.into(), name.into())], ..Self::default() }
+    }
 }
 
 /// Something wrong with a connection's settings: one problem of the connection, not one failure per item.
@@ -152,6 +159,19 @@ impl<'a> Find<'a> {
     /// A look-up.
     pub fn new(resource: &'a ResourceName, container: Option<&'a ContainerId>, by: FindBy<'a>) -> Self {
         Self { resource, container, by }
+    }
+
+    /// The ids asked for, of a kind of records that are made under our marker as their id and are found by nothing else.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where records of another kind are asked for, or what identifies them by content.
+    pub fn chosen_ids(&self, of: &ResourceName) -> Result<Vec<&'a str>> {
+        match self.by {
+            _ if self.resource != of => Err(Error::new(ErrorKind::Unsupported, format!("there are no {}", self.resource))),
+            FindBy::Ids(ids) => Ok(ids.iter().map(RemoteId::as_str).collect()),
+            FindBy::Markers(markers) => Ok(markers.iter().map(Marker::as_str).collect()),
+            FindBy::Keys(_) => Err(Error::new(ErrorKind::Unsupported, format!("{of} are found by id alone"))),
+        }
     }
 }
 

@@ -248,23 +248,7 @@ mod tests {
     const MAIL: SideEffect = SideEffect { name: "mail", description: "somebody is mailed" };
 
     fn descriptor() -> Descriptor {
-        Descriptor {
-            id: "diary",
-            name: "Diary",
-            description: "",
-            kind: sync_core::Kind::Sync,
-            sync_types: &[],
-            supports_direction: true,
-            feeds: &[],
-            resources: &[],
-            endpoints: &[],
-            quotas: &[],
-            auth: &[],
-            call_timeout: std::time::Duration::from_secs(1),
-            settle: std::time::Duration::from_secs(1),
-            concurrency: 1,
-            effects: &[MAIL],
-        }
+        Descriptor { id: "diary", name: "Diary", supports_direction: true, effects: &[MAIL], ..Descriptor::PLAIN }
     }
 
     fn operation(verb: Verb) -> Operation {

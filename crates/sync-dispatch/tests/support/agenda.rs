@@ -18,7 +18,6 @@ pub static AGENDA: Descriptor = Descriptor {
     id: "agenda",
     name: "Agenda",
     description: "Both ways",
-    kind: Kind::Sync,
     sync_types: &[SyncType { name: "contacts", resource: EVENTS, fields: FieldSelection::All }],
     supports_direction: true,
     feeds: &[Feed { name: "events", covers: COVERED, carries_consent: false, budget: "" }],
@@ -28,22 +27,18 @@ pub static AGENDA: Descriptor = Descriptor {
         known_by: &["title"],
         collection: Collection::CUSTOMERS,
         model: "contact",
-        fields: &[],
-        groups: &[],
-        consent: None,
         update_needs: UpdateNeeds::Nothing,
         matching: Matching::Taken,
         find_max: 50,
-        depends_on: &[],
         pullable: true,
+        ..Resource::PLAIN
     }],
     endpoints: LEDGER.endpoints,
-    quotas: &[],
     auth: LEDGER.auth,
     call_timeout: LEDGER.call_timeout,
     settle: LEDGER.settle,
     concurrency: 2,
-    effects: &[],
+    ..Descriptor::PLAIN
 };
 
 #[derive(Debug)]
@@ -111,10 +106,6 @@ impl SyncHandler for Handler {
         Ok(checked)
     }
 
-    async fn choices(&self, _: &Context<'_>, _: Choices<'_>) -> Result<Vec<Choice>> {
-        Err(Error::new(ErrorKind::NotFound, "there is nothing to choose from"))
-    }
-
     async fn pull(&self, _: &Context<'_>, _: Pull<'_>) -> Result<Page> {
         Ok(Page::new(Vec::new(), Next::Done("now".into()), Complete::Delta))
     }
@@ -148,17 +139,5 @@ impl SyncHandler for Handler {
             }
             _ => Err(Error::new(ErrorKind::Unsupported, "channels start and stop")),
         }
-    }
-
-    fn keys(&self, _: KeysOf<'_>) -> Vec<NaturalKey> {
-        Vec::new()
-    }
-
-    fn tally(&self, _: &Facts, _: &Operation) -> Vec<Tally> {
-        Vec::new()
-    }
-
-    fn summary(&self, _: &Facts, _: &PlanDigest<'_>) -> Vec<String> {
-        Vec::new()
     }
 }

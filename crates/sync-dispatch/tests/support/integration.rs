@@ -23,38 +23,23 @@ const fn resource(
     Resource {
         name,
         nouns,
-        known_by: &[],
         collection,
         model: "contact",
-        fields: &[],
-        groups: &[],
-        consent: None,
         update_needs: UpdateNeeds::Nothing,
         matching: Matching::Taken,
         find_max: 50,
         depends_on,
-        pullable: false,
+        ..Resource::PLAIN
     }
 }
 
 const MAIL: SideEffect = SideEffect { name: "mail", description: "the ledger mails each contact" };
 
 const BLANK: Descriptor = Descriptor {
-    id: "",
-    name: "",
-    description: "",
-    kind: Kind::Sync,
-    sync_types: &[],
-    supports_direction: false,
-    feeds: &[],
-    resources: &[],
-    endpoints: &[],
-    quotas: &[],
-    auth: &[],
     call_timeout: Duration::from_secs(10),
     settle: Duration::from_secs(10),
     concurrency: 2,
-    effects: &[],
+    ..Descriptor::PLAIN
 };
 
 const SERVER: OAuthServer = OAuthServer {
@@ -249,14 +234,6 @@ impl SyncHandler for Handler {
         Rules::new([FieldName::from_static("name")].into())
     }
 
-    fn target(&self, _: &ResourceName, _: &Record) -> Target {
-        Target { role: Role::MAIN, container: None }
-    }
-
-    fn containers(&self, _: &Feed) -> Vec<Option<ContainerId>> {
-        vec![None]
-    }
-
     async fn check(&self, cx: &Context<'_>, check: Check) -> Result<Checked> {
         let mut checked = Checked::default();
         if self.is_open {
@@ -290,10 +267,6 @@ impl SyncHandler for Handler {
         Ok(lists.into_iter().map(choice).collect())
     }
 
-    async fn pull(&self, _: &Context<'_>, _: Pull<'_>) -> Result<Page> {
-        Err(Error::new(ErrorKind::Unsupported, "the ledger has no feed"))
-    }
-
     async fn find(&self, _: &Context<'_>, request: Find<'_>) -> Result<Vec<Found>> {
         Ok((0..request.by.len()).map(|_| Found::Absent).collect())
     }
@@ -315,7 +288,7 @@ impl SyncHandler for Handler {
         Ok(answers
             .into_iter()
             .map(|answer| match answer["id"].as_str() {
-                Some(id) => Receipt::Done { id: RemoteId::new(id), version: None, after: None, facts: None },
+                Some(id) => Receipt::done(RemoteId::new(id)),
                 None => Receipt::Refused(
                     Error::new(ErrorKind::Refused, "the ledger refused the record")
                         .with_provider("too-short", answer["error"].as_str().unwrap_or_default())
@@ -323,18 +296,6 @@ impl SyncHandler for Handler {
                 ),
             })
             .collect())
-    }
-
-    async fn watch(&self, _: &Context<'_>, _: Watch<'_>) -> Result<Watching> {
-        Err(Error::new(ErrorKind::Unsupported, "the ledger has no push channels"))
-    }
-
-    fn keys(&self, _: KeysOf<'_>) -> Vec<NaturalKey> {
-        Vec::new()
-    }
-
-    fn tally(&self, _: &Facts, _: &Operation) -> Vec<Tally> {
-        Vec::new()
     }
 
     fn summary(&self, _: &Facts, plan: &PlanDigest<'_>) -> Vec<String> {

@@ -9,6 +9,8 @@ mod diff;
 #[cfg(test)]
 mod laws;
 mod merge;
+#[cfg(test)]
+mod rows;
 mod two_ways;
 
 pub use consent::ratchet;

@@ -1,6 +1,6 @@
 //! Look-ups.
 
-use sync_core::{ErrorKind, Find, FindBy, Found, From, Marker, NaturalKey, RemoteId, ResourceName};
+use sync_core::{ErrorKind, Find, FindBy, Found, From, KeysOf, Marker, NaturalKey, Refs, RemoteId, ResourceName};
 
 use crate::conformance::{Harness, Verdict, bench::Bench};
 
@@ -87,6 +87,24 @@ pub(super) async fn a_record_is_found_by_what_identifies_it(harness: &dyn Harnes
         n_seen += 1;
     }
     if n_seen == 0 { Verdict::Spared("nothing is found by content") } else { Verdict::Held }
+}
+
+pub(super) async fn a_record_here_has_keys_of_its_counterpart_where_evidence_is_weighed(harness: &dyn Harness) -> Verdict {
+    let bench = Bench::new(harness).await;
+    let mut n_seen = 0;
+    for resource in bench.resources() {
+        let evidence = bench.handler.rules(&resource.name).evidence;
+        if evidence.is_empty() {
+            continue;
+        }
+        let (record, remote) = bench.planted(resource, 0).await;
+        let here = bench.handler.keys(KeysOf::new(&resource.name, &record, &Refs::new()));
+        let counts = |key: &&NaturalKey| evidence.iter().any(|one| one.keys.contains(key.field()));
+        // Who is not recognised is made once more.
+        assert!(here.iter().filter(counts).any(|key| remote.keys.contains(key)), "{} are not recognised", resource.name);
+        n_seen += 1;
+    }
+    if n_seen == 0 { Verdict::Spared("nothing is recognised by evidence") } else { Verdict::Held }
 }
 
 pub(super) async fn asking_for_nothing_sends_nothing(harness: &dyn Harness) -> Verdict {

@@ -93,6 +93,7 @@ macro_rules! __for_each_case {
                 answers_come_one_per_key_in_order_and_in_one_call,
                 what_is_not_there_is_absent_and_no_error,
                 a_record_is_found_by_what_identifies_it,
+                a_record_here_has_keys_of_its_counterpart_where_evidence_is_weighed,
                 asking_for_nothing_sends_nothing,
                 markers_are_looked_up_or_said_to_be_unknown,
                 another_providers_resource_is_refused,

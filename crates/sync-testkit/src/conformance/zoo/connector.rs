@@ -86,6 +86,8 @@ impl fmt::Debug for BrokenIntegration {
     }
 }
 
+// What isn't handed on would be the contract's default, and break what it shall not.
+#[deny(clippy::missing_trait_methods)]
 impl Integration for BrokenIntegration {
     fn descriptor(&self) -> &'static Descriptor {
         self.broken.descriptor
@@ -234,6 +236,7 @@ impl BrokenHandler {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl SyncHandler for BrokenHandler {
     fn rules(&self, resource: &ResourceName) -> Rules {
         let mut rules = self.inner.rules(resource);
@@ -308,7 +311,7 @@ impl SyncHandler for BrokenHandler {
     }
 
     fn keys(&self, request: KeysOf<'_>) -> Vec<NaturalKey> {
-        self.inner.keys(request)
+        if self.broken.does(Trick::GivesNoKeys) { Vec::new() } else { self.inner.keys(request) }
     }
 
     fn prepare(&self, request: Prepare<'_>) -> Result<Prepared> {

@@ -77,6 +77,8 @@ pub(super) enum Trick {
     ReadsAllEachTime,
     IgnoresTheQuery,
     FindsNobodyByContent,
+    /// Doesn't say what a record would be found by.
+    GivesNoKeys,
     /// Asks the provider something first, whatever it is about.
     LooksFirst,
     IgnoresGrants,

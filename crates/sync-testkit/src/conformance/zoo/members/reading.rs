@@ -120,6 +120,11 @@ pub(super) static MEMBERS: &[Member] = &[
         })
     ),
     member!("mailchimp", find::a_record_is_found_by_what_identifies_it, How::Trick(Trick::FindsNobodyByContent)),
+    member!(
+        "xero",
+        find::a_record_here_has_keys_of_its_counterpart_where_evidence_is_weighed,
+        How::Trick(Trick::GivesNoKeys)
+    ),
     member!("mailchimp", find::asking_for_nothing_sends_nothing, How::Trick(Trick::LooksFirst)),
     member!("mailchimp", find::markers_are_looked_up_or_said_to_be_unknown, How::Trick(Trick::LooksFirst)),
     member!("mailchimp", find::another_providers_resource_is_refused, How::Trick(Trick::LooksFirst)),
