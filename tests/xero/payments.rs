@@ -3,7 +3,10 @@
 use serde_json::json;
 use sync_core::{Collection, Value};
 use sync_testkit::{Fault, FaultRule, On};
-use sync_tests::{Books, ORG};
+use sync_tests::{
+    Books, ORG,
+    books::{line, lines},
+};
 
 fn open(settings: serde_json::Value) -> Books {
     let books = Books::new(settings);
@@ -97,6 +100,21 @@ fn what_one_payment_pays_no_more_another_pays_in_the_same_run() {
     let result = books.sync_through();
     assert!(result.success, "{result:?}");
     assert_eq!((books.payments().len(), &books.document("D-1042")["Status"]), (2, &json!("PAID")));
+    books.settle();
+}
+
+/// Random histories, seed 6121: it stood as refused for ever.
+#[test]
+fn a_payment_that_was_too_much_goes_once_its_invoice_comes_to_more() {
+    let books = open(json!({}));
+    books.pay("p1", "i1", 190);
+    assert_eq!(books.sync().failed, 1);
+    assert_eq!(books.outcome("payments", "p1").unwrap().code, "refused");
+    books.edit("i1", "lines", lines(vec![line("1", "Two dives, deep", 190)]));
+    books.edit("i1", "total", Value::Decimal(190.into()));
+    let result = books.sync_through();
+    assert!(result.success && books.outcome("payments", "p1").is_none(), "{result:?}");
+    assert_eq!((books.payments().len(), &books.document("D-1042")["Status"]), (1, &json!("PAID")));
     books.settle();
 }
 
