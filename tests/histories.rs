@@ -66,7 +66,10 @@ const BROKE: &[(&str, u64, &str)] = &[
     ("xero", 1669, "what was taken away on both sides was looked at in each run"),
     ("xero", 4987, "a further document whose answer was lost was forgotten, and the first one charged the difference too"),
     ("xero", 6249, "a credit note whose allocation was lost was made once more"),
+    ("xero", 5784, "an invoice that a lost call had made, and that was voided since, failed since its number was taken"),
     ("xero", 6121, "a payment that was too much stayed refused when its invoice came to more"),
+    ("xero", 13474, "a corrected payment whose answer was lost was in the way of the next correction"),
+    ("xero", 14370, "a corrected payment whose answer was lost stayed there when it was deleted here"),
     ("xero", 1873, "a refresh was tried again while the first one might still be carried out, and lost its token to it"),
 ];
 

@@ -1,8 +1,9 @@
 //! Lost answers: nothing is made twice and nothing is lost.
 
 use serde_json::json;
+use sync_core::Collection;
 use sync_testkit::{Fault, FaultRule, On};
-use sync_tests::Books;
+use sync_tests::{Books, ORG};
 
 #[test]
 fn a_lost_answer_to_each_kind_of_create_makes_no_twin() {
@@ -31,4 +32,21 @@ fn a_lost_answer_to_each_kind_of_create_makes_no_twin() {
             books.nobody_was_sent_anything();
         }
     }
+}
+
+/// Random histories, seed 5784: its number was taken, which nothing that people can do would mend.
+#[test]
+fn what_a_lost_call_made_and_the_bookkeeper_voided_since_is_known_as_voided() {
+    let books = Books::new(json!({"invoices": {"direction": "both"}}));
+    books.customer("1", "Ada", "Lovelace");
+    books.put("i1", books.invoice("1", "D-1042", 180));
+    books.wire.add(FaultRule::once(Fault::CutAfter).on(On::Writes).skip(1));
+    books.agree();
+    books.act(json!({"do": "void-invoice", "invoice": "D-1042"}));
+    books.clock.advance(std::time::Duration::from_secs(20 * 60));
+    let result = books.sync_through();
+    assert!(result.success, "{result:?}");
+    let row = books.shop.rows(ORG, &Collection::INVOICES).into_values().next().unwrap();
+    assert_eq!((row.text("status"), books.all("documents").len()), (Some("void"), 1));
+    books.settle();
 }
