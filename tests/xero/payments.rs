@@ -169,6 +169,21 @@ fn a_corrected_payment_whose_answer_was_lost_is_corrected_once_more_or_taken_bac
     }
 }
 
+/// Random histories, seed 14541: nothing told its day any more, and Xero's refusal was its failure.
+#[test]
+fn a_forgotten_payment_in_a_locked_period_is_held_and_does_not_fail() {
+    let books = open(json!({}));
+    books.pay("p1", "i1", 40);
+    books.agree();
+    books.shop.delete(ORG, &Collection::PAYMENTS, "p1");
+    books.act(json!({"do": "lock", "date": books.day(0).to_string()}));
+    let (scope, resource, id) = (books.rig.scope(ORG), "payments".into(), "p1".into());
+    books.clock.block_on(books.rig.store().forget(&scope, &resource, &id)).unwrap();
+    let result = books.sync_through();
+    assert!(result.success, "{result:?}");
+    assert_eq!((books.payments().len(), books.outcome("payments", "p1").unwrap().code.as_ref()), (1, "locked-period"));
+}
+
 #[test]
 fn a_reconciled_payment_is_never_touched() {
     let books = open(json!({}));
