@@ -70,6 +70,7 @@ const BROKE: &[(&str, u64, &str)] = &[
     ("xero", 6121, "a payment that was too much stayed refused when its invoice came to more"),
     ("xero", 11492, "a further document whose answer was lost was not known again, since it was dated on an open day"),
     ("xero", 13474, "a corrected payment whose answer was lost was in the way of the next correction"),
+    ("xero", 13782, "money that was recorded by hand for a payment that is no more settled another one"),
     ("xero", 14370, "a corrected payment whose answer was lost stayed there when it was deleted here"),
     ("xero", 14541, "a forgotten payment in a locked period failed when it was to be taken back"),
     ("xero", 1873, "a refresh was tried again while the first one might still be carried out, and lost its token to it"),
