@@ -73,6 +73,15 @@ const BROKE: &[(&str, u64, &str)] = &[
     ("xero", 13782, "money that was recorded by hand for a payment that is no more settled another one"),
     ("xero", 14370, "a corrected payment whose answer was lost stayed there when it was deleted here"),
     ("xero", 14541, "a forgotten payment in a locked period failed when it was to be taken back"),
+    ("mailchimp", 8529, "of who was forgotten, a new opt-in here counted as carried out there"),
+    ("mailchimp", 13674, "who said no here and was asked for by name stayed subscribed there, whose clock was ahead"),
+    (
+        "mailchimp",
+        13833,
+        "who refused, signed up again and was brought back by us was unsubscribed, since the base was older",
+    ),
+    ("mailchimp", 14016, "who refused and signed up again while a call had no answer was unsubscribed"),
+    ("mailchimp", 8920, "who said no there just before the host said so was not told to the host"),
     ("xero", 1873, "a refresh was tried again while the first one might still be carried out, and lost its token to it"),
 ];
 
