@@ -249,6 +249,25 @@ fn who_said_no_there_a_moment_before_the_host_says_so_is_told_to_the_host() {
     assert_eq!(told, [("ben@example.com", ConsentState::Denied)]);
 }
 
+/// Random histories, seed 6424: nobody was left under the old address, and the new one was taken.
+#[test]
+fn who_comes_back_under_a_new_address_by_a_call_without_an_answer_is_known_again() {
+    let town = synced(&["ada", "ben"], 81);
+    town.shop.delete(ORG, &Collection::CUSTOMERS, "c0001");
+    assert!(town.sync().success);
+    assert_eq!(town.member("ben")["status"], "archived");
+    town.shop.put(ORG, &Collection::CUSTOMERS, "c0001", customer("benedict", &["diver"]));
+    town.wire.add(FaultRule::once(Fault::CutAfter).on(On::Writes));
+    assert!(!town.sync().success);
+    town.clock.advance(Duration::from_secs(3600));
+    let result = town.sync();
+    assert!(result.success, "{result:?}");
+    let statuses: Vec<_> = town.statuses(AUDIENCE).into_iter().collect();
+    assert_eq!(statuses, [("ada", "subscribed"), ("benedict", "subscribed")].map(|(name, is)| (name.into(), is.into())));
+    let scope = town.rig.scope(ORG);
+    assert!(town.clock.block_on(town.rig.store().items(&scope, None, 10)).unwrap().is_empty());
+}
+
 /// Random histories, seeds 13833 and 14016: the base was older than the refusal, and the next run unsubscribed them.
 #[test]
 fn who_refuses_and_signs_up_again_while_a_call_has_no_answer_stays_subscribed() {
