@@ -68,6 +68,11 @@ const BROKE: &[(&str, u64, &str)] = &[
     ("xero", 6249, "a credit note whose allocation was lost was made once more"),
     ("xero", 5784, "an invoice that a lost call had made, and that was voided since, failed since its number was taken"),
     ("xero", 6121, "a payment that was too much stayed refused when its invoice came to more"),
+    (
+        "google-calendar",
+        9620,
+        "an event that a lost call had left in two calendars, and that people changed in both, stayed in both",
+    ),
     ("xero", 11492, "a further document whose answer was lost was not known again, since it was dated on an open day"),
     ("xero", 13474, "a corrected payment whose answer was lost was in the way of the next correction"),
     ("xero", 13782, "money that was recorded by hand for a payment that is no more settled another one"),
