@@ -66,6 +66,28 @@ const BROKE: &[(&str, u64, &str)] = &[
     ("xero", 1669, "what was taken away on both sides was looked at in each run"),
     ("xero", 4987, "a further document whose answer was lost was forgotten, and the first one charged the difference too"),
     ("xero", 6249, "a credit note whose allocation was lost was made once more"),
+    ("xero", 5784, "an invoice that a lost call had made, and that was voided since, failed since its number was taken"),
+    ("xero", 6121, "a payment that was too much stayed refused when its invoice came to more"),
+    (
+        "google-calendar",
+        9620,
+        "an event that a lost call had left in two calendars, and that people changed in both, stayed in both",
+    ),
+    ("xero", 11492, "a further document whose answer was lost was not known again, since it was dated on an open day"),
+    ("xero", 13474, "a corrected payment whose answer was lost was in the way of the next correction"),
+    ("xero", 13782, "money that was recorded by hand for a payment that is no more settled another one"),
+    ("xero", 14370, "a corrected payment whose answer was lost stayed there when it was deleted here"),
+    ("xero", 14541, "a forgotten payment in a locked period failed when it was to be taken back"),
+    ("mailchimp", 6424, "who was brought back under a new address by a lost call was taken for somebody else"),
+    ("mailchimp", 8529, "of who was forgotten, a new opt-in here counted as carried out there"),
+    ("mailchimp", 13674, "who said no here and was asked for by name stayed subscribed there, whose clock was ahead"),
+    (
+        "mailchimp",
+        13833,
+        "who refused, signed up again and was brought back by us was unsubscribed, since the base was older",
+    ),
+    ("mailchimp", 14016, "who refused and signed up again while a call had no answer was unsubscribed"),
+    ("mailchimp", 8920, "who said no there just before the host said so was not told to the host"),
     ("xero", 1873, "a refresh was tried again while the first one might still be carried out, and lost its token to it"),
 ];
 

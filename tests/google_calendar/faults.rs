@@ -7,7 +7,7 @@ use sync_core::{Stop, Value};
 use sync_testkit::{Fault, FaultRule, On};
 use sync_tests::{
     Harbour,
-    harbour::{CALENDAR, CAPTAIN, SHARED},
+    harbour::{CALENDAR, CAPTAIN, SECOND, SHARED},
 };
 
 #[test]
@@ -168,4 +168,29 @@ fn outages_and_noise_lose_nothing() {
         assert_eq!(harbour.events(CALENDAR).len(), 60, "{n}");
         harbour.settle();
     }
+}
+
+/// Random histories, seed 9620: it lay in both calendars, and people were told to delete one.
+#[test]
+fn a_move_that_was_cut_off_is_done_again_whatever_people_made_of_both_where_the_host_alone_counts() {
+    let settings = json!({"direction": "push", "calendars_by": {"field": "boat", "calendars": {"Dory": SECOND}}});
+    let harbour = Harbour::new(settings, 7);
+    harbour.put("reef", harbour.trip("Reef", 5));
+    assert!(harbour.agree().success);
+    let event = harbour.id_of("Reef");
+    harbour.edit("reef", "boat", Value::text("Dory"));
+    // Made where it goes, and not deleted where it was.
+    harbour.wire.add(FaultRule::once(Fault::CutAfter).on(On::Writes));
+    harbour.sync();
+    assert_eq!((harbour.events(CALENDAR).len(), harbour.events(SECOND).len()), (1, 1));
+    for calendar in [CALENDAR, SECOND] {
+        harbour.act(json!({"do": "shift", "calendar": calendar, "event": event, "minutes": 30}));
+    }
+    harbour.clock.advance(Duration::from_secs(600));
+    let result = harbour.sync_through();
+    assert!(result.success, "{result:?}");
+    assert_eq!((harbour.events(CALENDAR).len(), harbour.events(SECOND).len()), (0, 1));
+    let events = harbour.events(SECOND);
+    assert!(events.values().next().unwrap()["start"]["dateTime"].as_str().unwrap().contains("T09:00:00"));
+    harbour.settle();
 }

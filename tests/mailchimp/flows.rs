@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde_json::json;
 use sync_core::{Collection, ConsentState, Stop, Value};
-use sync_testkit::{Shop, sim::Rig};
+use sync_testkit::{Fault, FaultRule, On, Shop, sim::Rig};
 use sync_tests::{AUDIENCE, Laws, ORG, OTHER_AUDIENCE, Town, agreed, customer, member};
 
 fn synced(names: &[&str], seed: u64) -> Town {
@@ -205,4 +205,84 @@ fn who_is_not_linked_and_comes_back_there_is_looked_at_again() {
     assert_eq!((result.success, result.synced), (true, 1), "{result:?}");
     assert_eq!(town.member("ben")["merge_fields"]["FNAME"], "ben");
     assert_eq!(town.clock.block_on(Laws::new().broken(&town)), [""; 0]);
+}
+
+/// Random histories, seed 8529: nothing told what the member was, and the new opt-in counted as carried out.
+#[test]
+fn who_was_forgotten_and_opts_in_again_here_is_looked_up_and_asked_to_confirm() {
+    let town = synced(&["ada", "ben"], 79);
+    let consent = |state, at: &str| {
+        let consent = agreed(state, at);
+        town.edit("c0001", |record| {
+            record.set("consent.email", consent);
+        });
+    };
+    consent(ConsentState::Denied, "2026-03-01T12:30:00Z");
+    assert!(town.sync().success);
+    assert_eq!(town.member("ben")["status"], "unsubscribed");
+    let scope = town.rig.scope(ORG);
+    let (resource, id) = ("contacts".into(), "c0001".into());
+    town.clock.block_on(town.rig.store().forget(&scope, &resource, &id)).unwrap();
+    consent(ConsentState::Granted, "2026-03-02T12:30:00Z");
+    assert!(town.sync().success);
+    let items = town.clock.block_on(town.rig.store().items(&scope, None, 10)).unwrap();
+    assert_eq!(items.iter().map(|item| item.outcome.code.to_string()).collect::<Vec<_>>(), ["needs-confirmation-mail"]);
+}
+
+/// Random histories, seed 8920: when the feed told of it, both sides had said the same.
+#[test]
+fn who_said_no_there_a_moment_before_the_host_says_so_is_told_to_the_host() {
+    let town = Town::new([], 80);
+    // What is pushed is more than a page, so the feed tells of the last second only later.
+    let town = Town { rig: town.rig.clone().with_config(json!({"page_size": 2})), ..town };
+    town.open(&["ada", "ben", "carl"]);
+    assert!(town.agree().success && town.sync().success);
+    town.act("unsubscribe", "ben", json!({}));
+    town.edit("c0001", |record| {
+        record.set("consent.email", agreed(ConsentState::Denied, "2026-03-01T12:30:00Z"));
+    });
+    assert!(town.sync().success);
+    town.clock.advance(Duration::from_secs(3600));
+    assert!(town.sync().success);
+    let facts = town.shop.facts(ORG);
+    let told: Vec<_> = facts.iter().map(|fact| (fact.address.as_str(), fact.state)).collect();
+    assert_eq!(told, [("ben@example.com", ConsentState::Denied)]);
+}
+
+/// Random histories, seed 6424: nobody was left under the old address, and the new one was taken.
+#[test]
+fn who_comes_back_under_a_new_address_by_a_call_without_an_answer_is_known_again() {
+    let town = synced(&["ada", "ben"], 81);
+    town.shop.delete(ORG, &Collection::CUSTOMERS, "c0001");
+    assert!(town.sync().success);
+    assert_eq!(town.member("ben")["status"], "archived");
+    town.shop.put(ORG, &Collection::CUSTOMERS, "c0001", customer("benedict", &["diver"]));
+    town.wire.add(FaultRule::once(Fault::CutAfter).on(On::Writes));
+    assert!(!town.sync().success);
+    town.clock.advance(Duration::from_secs(3600));
+    let result = town.sync();
+    assert!(result.success, "{result:?}");
+    let statuses: Vec<_> = town.statuses(AUDIENCE).into_iter().collect();
+    assert_eq!(statuses, [("ada", "subscribed"), ("benedict", "subscribed")].map(|(name, is)| (name.into(), is.into())));
+    let scope = town.rig.scope(ORG);
+    assert!(town.clock.block_on(town.rig.store().items(&scope, None, 10)).unwrap().is_empty());
+}
+
+/// Random histories, seeds 13833 and 14016: the base was older than the refusal, and the next run unsubscribed them.
+#[test]
+fn who_refuses_and_signs_up_again_while_a_call_has_no_answer_stays_subscribed() {
+    let town = Town::new([], 82);
+    town.wire.add(FaultRule::once(Fault::CutAfter).on(On::Writes).skip(1));
+    town.open(&["ada"]);
+    assert!(!town.agree().success);
+    town.act("unsubscribe", "ada", json!({}));
+    town.clock.advance(Duration::from_secs(10));
+    town.sync();
+    town.act("subscribe", "ada", json!({}));
+    for _ in 0..3 {
+        town.clock.advance(Duration::from_secs(3600));
+        let result = town.sync();
+        assert!(result.success, "{result:?}");
+        assert_eq!(town.member("ada")["status"], "subscribed");
+    }
 }

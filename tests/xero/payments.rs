@@ -3,7 +3,10 @@
 use serde_json::json;
 use sync_core::{Collection, Value};
 use sync_testkit::{Fault, FaultRule, On};
-use sync_tests::{Books, ORG};
+use sync_tests::{
+    Books, ORG,
+    books::{line, lines},
+};
 
 fn open(settings: serde_json::Value) -> Books {
     let books = Books::new(settings);
@@ -100,6 +103,21 @@ fn what_one_payment_pays_no_more_another_pays_in_the_same_run() {
     books.settle();
 }
 
+/// Random histories, seed 6121: it stood as refused for ever.
+#[test]
+fn a_payment_that_was_too_much_goes_once_its_invoice_comes_to_more() {
+    let books = open(json!({}));
+    books.pay("p1", "i1", 190);
+    assert_eq!(books.sync().failed, 1);
+    assert_eq!(books.outcome("payments", "p1").unwrap().code, "refused");
+    books.edit("i1", "lines", lines(vec![line("1", "Two dives, deep", 190)]));
+    books.edit("i1", "total", Value::Decimal(190.into()));
+    let result = books.sync_through();
+    assert!(result.success && books.outcome("payments", "p1").is_none(), "{result:?}");
+    assert_eq!((books.payments().len(), &books.document("D-1042")["Status"]), (1, &json!("PAID")));
+    books.settle();
+}
+
 #[test]
 fn a_corrected_payment_whose_answer_was_lost_is_recorded_once() {
     // Which of the writes that correct it loses its answer: the one that takes it back, or the one that records it anew.
@@ -125,6 +143,45 @@ fn a_corrected_payment_whose_answer_was_lost_is_recorded_once() {
         assert_eq!(books.document("D-1042")["AmountDue"], 135.0);
         books.settle();
     }
+}
+
+/// Random histories, seeds 13474 and 14370: no link led to the new one, so it was in the way of the next, or stayed.
+#[test]
+fn a_corrected_payment_whose_answer_was_lost_is_corrected_once_more_or_taken_back() {
+    for amount in [Some(50), None] {
+        let books = open(json!({}));
+        books.pay("p1", "i1", 40);
+        books.agree();
+        pays(&books, "p1", 45);
+        books.wire.add(FaultRule::once(Fault::CutAfter).on(On::Writes).skip(1));
+        books.sync();
+        match amount {
+            Some(amount) => pays(&books, "p1", amount),
+            None => books.shop.delete(ORG, &Collection::PAYMENTS, "p1"),
+        }
+        // Long after the call's key is forgotten.
+        books.clock.advance(std::time::Duration::from_secs(20 * 60));
+        let result = books.sync_through();
+        assert!(result.success, "{amount:?}: {result:?}");
+        let there: Vec<_> = books.payments().iter().map(|payment| payment["Amount"].as_f64()).collect();
+        assert_eq!(there, amount.map(|amount| Some(amount as f64)).into_iter().collect::<Vec<_>>(), "{amount:?}");
+        books.settle();
+    }
+}
+
+/// Random histories, seed 14541: nothing told its day any more, and Xero's refusal was its failure.
+#[test]
+fn a_forgotten_payment_in_a_locked_period_is_held_and_does_not_fail() {
+    let books = open(json!({}));
+    books.pay("p1", "i1", 40);
+    books.agree();
+    books.shop.delete(ORG, &Collection::PAYMENTS, "p1");
+    books.act(json!({"do": "lock", "date": books.day(0).to_string()}));
+    let (scope, resource, id) = (books.rig.scope(ORG), "payments".into(), "p1".into());
+    books.clock.block_on(books.rig.store().forget(&scope, &resource, &id)).unwrap();
+    let result = books.sync_through();
+    assert!(result.success, "{result:?}");
+    assert_eq!((books.payments().len(), books.outcome("payments", "p1").unwrap().code.as_ref()), (1, "locked-period"));
 }
 
 #[test]

@@ -211,13 +211,7 @@ impl Pushing<'_> {
                 _ => return Ok(Receipt::Moved),
             },
             Step::Revive(id) => match status_change(self.handler, self.facts, op) {
-                crate::consent::StatusChange::Revive(to) => {
-                    let write = match self.revived(op, to) {
-                        Ok(write) => write,
-                        Err(error) => return Ok(Receipt::Refused(error)),
-                    };
-                    client::upsert_member(audience, id, &write, self.handler.settings.skip_merge_validation)?
-                }
+                crate::consent::StatusChange::Revive(to) => return self.revive(op, id, to).await,
                 _ => return Ok(Receipt::Moved),
             },
             Step::Profile(id) => match self.profile(op) {
@@ -247,6 +241,28 @@ impl Pushing<'_> {
         if matches!(&sent, Err(error) if error.kind() == ErrorKind::NotFound)
             && let Some(renamed) = address_id(op)
         {
+            sent = self.cx.send(client::update_member(self.audience, &renamed, &write)?).await;
+        }
+        self.receipt(op, sent, |answer| {
+            let member: Member = parse_written(answer, "lists.members")?;
+            Ok(self.done(op, &member))
+        })
+    }
+
+    /// Back from the archive, perhaps under a new address: it may have been carried out without our knowing, as a rename may.
+    /// Who is back already is not subscribed once more.
+    async fn revive(&self, op: &Operation, id: &RemoteId, to: Status) -> Result<Receipt> {
+        let write = match self.revived(op, to) {
+            Ok(write) => write,
+            Err(error) => return Ok(Receipt::Refused(error)),
+        };
+        let call = client::upsert_member(self.audience, id, &write, self.handler.settings.skip_merge_validation)?;
+        let mut sent = self.cx.send(call).await;
+        if matches!(&sent, Err(error) if error.kind() == ErrorKind::Taken)
+            && let Some(renamed) = address_id(op).filter(|renamed| renamed != id)
+            && matches!(self.handler.member(self.cx, self.audience, id).await?, Found::Absent)
+        {
+            let write = MemberWrite { status_if_new: None, status: None, ..write };
             sent = self.cx.send(client::update_member(self.audience, &renamed, &write)?).await;
         }
         self.receipt(op, sent, |answer| {

@@ -181,7 +181,8 @@ pub(crate) async fn documents_by_number(
     Ok(parse::<Documents>(&cx.send(call).await?, "documents.find")?.documents)
 }
 
-/// Documents by number: invoices first, and credit notes where none was found. Voided ones gave their number up.
+/// Documents by number: invoices first, and credit notes where none was found. A voided one keeps its number, and is told
+/// where no other document has it.
 async fn by_number(handler: &Handler, cx: &Context<'_>, keys: &[NaturalKey]) -> Result<Vec<Found>> {
     let prefix = handler.settings.number_prefix.trim();
     let number = |key: &NaturalKey| {
@@ -191,16 +192,18 @@ async fn by_number(handler: &Handler, cx: &Context<'_>, keys: &[NaturalKey]) -> 
     };
     let wanted: Vec<String> = keys.iter().map(number).collect();
     let mut remotes: Vec<Remote> = Vec::new();
+    let is_live = |remote: &Remote| remote.state == RemoteState::Live;
     for is_credit in [false, true] {
-        let is_open = |key: &NaturalKey| !remotes.iter().any(|remote| remote.keys.contains(key));
+        let is_open = |key: &NaturalKey| !remotes.iter().any(|remote| is_live(remote) && remote.keys.contains(key));
         let open: Vec<&str> =
             keys.iter().zip(&wanted).filter(|(key, _)| is_open(key)).map(|(_, number)| number.as_str()).collect();
         let seen = documents_by_number(handler, cx, is_credit, &open).await?;
         remotes.extend(seen.iter().filter_map(|document| invoice::remote(&handler.settings, document)));
     }
     let of = |key: &NaturalKey| {
-        let is_it = |remote: &&Remote| remote.keys.contains(key) && remote.state == RemoteState::Live;
-        found(remotes.iter().filter(is_it).cloned().collect())
+        let (live, voided): (Vec<Remote>, Vec<Remote>) =
+            remotes.iter().filter(|remote| remote.keys.contains(key)).cloned().partition(is_live);
+        found(if live.is_empty() { voided } else { live })
     };
     Ok(keys.iter().map(of).collect())
 }

@@ -202,7 +202,13 @@ impl Ledger {
                 let is_on = |document: &Json| document["InvoiceID"] == one["Invoice"]["InvoiceID"];
                 units(&one["Amount"]) == amount && document.is_some_and(is_on)
             };
-            if ours.iter().chain(&by_hand).any(of) || model.gone_there.contains(name) {
+            // What was recorded by hand for a payment that is no more settles this one too: the books do not tell whose it was.
+            let is_free = |one: &&Json| {
+                let hand = one["Reference"].as_str().filter(|reference| reference.starts_with("hand "));
+                hand.and_then(of_payment).is_some_and(|whose| model.gone_here.contains(whose))
+            };
+            let settled = money.iter().filter(is_free);
+            if ours.iter().chain(&by_hand).copied().chain(settled).any(|one| of(&one)) || model.gone_there.contains(name) {
                 return None;
             }
             let shown: Vec<_> = ours.iter().chain(&by_hand).map(|one| (&one["Amount"], &one["Reference"])).collect();

@@ -2,7 +2,7 @@
 //! own `events.move` does not take the narrowest scope. The link stays, and so does the id wherever it is the marker.
 
 use serde_json::{Map, Value};
-use sync_core::{Effect, Error, ErrorKind, PartRef, Receipt, RemoteId, Result, Retry, Version};
+use sync_core::{Direction, Effect, Error, ErrorKind, PartRef, Receipt, RemoteId, Result, Retry, Version};
 
 use super::{Pushing, Told, revival::settled};
 use crate::{
@@ -81,7 +81,9 @@ impl Pushing<'_> {
         if mapping::marker(&event).as_ref() != Some(&part.op.marker) {
             return Ok(Receipt::Moved);
         }
-        if !self.is_as_written(part, &id, &event) {
+        // Where the host alone counts, what people made of it is written over, there as anywhere.
+        let counts = self.handler.settings.direction != Direction::Push;
+        if counts && !self.is_as_written(part, &id, &event) {
             return Ok(Receipt::Refused(
                 Error::new(ErrorKind::Refused, "the event lies in two calendars and was changed in both")
                     .with_remedy("Delete one of the two in Google Calendar. The other one counts from the next sync on."),

@@ -13,7 +13,11 @@ const MANTA: &str = "manta@group.calendar.google.com";
 
 /// An event, and the operation that moves it to the calendar of its boat.
 async fn to_manta() -> (Story, Operation) {
-    let settings = json!({"calendars_by": {"field": "boat", "calendars": {"Manta": MANTA}}});
+    to_manta_with("push").await
+}
+
+async fn to_manta_with(direction: &str) -> (Story, Operation) {
+    let settings = json!({"calendars_by": {"field": "boat", "calendars": {"Manta": MANTA}}, "direction": direction});
     let story = Story::of(settings, |seed| seed.with_calendar(CalendarSeed::new(MANTA, "Manta", ADA))).await;
     let made = story.done(&create(MARK, on("2026-03-28"))).await;
     let op = moved(&story, made);
@@ -118,8 +122,8 @@ async fn what_was_brought_back_already_is_not_written_over() {
 }
 
 #[tokio::test]
-async fn what_people_change_in_both_calendars_is_theirs_to_settle() {
-    let (story, op) = to_manta().await;
+async fn what_people_change_in_both_calendars_is_theirs_to_settle_where_both_sides_count() {
+    let (story, op) = to_manta_with("both").await;
     half_moved(&story, &op).await;
     edit(&story, CALENDAR, json!({"location": "Pier 9"}));
     edit(&story, MANTA, json!({"summary": "Wreck"}));
@@ -129,4 +133,16 @@ async fn what_people_change_in_both_calendars_is_theirs_to_settle() {
         (&event(&story, CALENDAR)["location"], &event(&story, MANTA)["summary"]),
         (&json!("Pier 9"), &json!("Wreck"))
     );
+}
+
+/// History 9620.
+#[tokio::test]
+async fn where_the_host_alone_counts_the_copy_of_an_interrupted_move_goes_whatever_people_made_of_it() {
+    let (story, op) = to_manta().await;
+    half_moved(&story, &op).await;
+    edit(&story, CALENDAR, json!({"location": "Pier 9"}));
+    edit(&story, MANTA, json!({"summary": "Wreck"}));
+    let receipts = story.push(std::slice::from_ref(&op)).await.unwrap();
+    assert!(matches!(receipts[0], Receipt::Moved), "{receipts:?}");
+    assert_eq!(event(&story, MANTA)["status"], json!("cancelled"));
 }

@@ -11,6 +11,7 @@ use crate::{
     draft::{Draft, before_text, is_credit},
     handler::Handler,
     ledger::Ledger,
+    mapping::invoice::dated,
     push::Step,
     totals,
 };
@@ -133,7 +134,8 @@ fn amend(draft: &Draft<'_>, before: &Remote, number: u32, is_locked: bool, adds:
     let sign = if is_credit { Decimal::NEGATIVE_ONE } else { Decimal::ONE };
     let lines = differences(draft, sign)?;
     let fields = &draft.fields;
-    let day = draft.ledger.today().or(fields.date);
+    // As it will be dated there: by its day too it is known again when its answer is lost.
+    let day = draft.ledger.today().or(fields.date).map(|day| dated(day, draft.open_from()));
     let further = Fields {
         number: fields.number.as_ref().map(|known| format!("{known}/{number}")),
         kind: Some(if is_credit { InvoiceKind::Credit } else { InvoiceKind::Sale }),

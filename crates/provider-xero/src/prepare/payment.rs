@@ -1,7 +1,8 @@
 //! Payments: made and taken back. Xero does not let one be changed, so a correction is both, one after the other.
 
 use sync_core::{
-    Error, ErrorKind, Facts, Operation, Owner, Part, Prepare, Prepared, Reason, RemoteState, Result, Skip, Value, Verb,
+    Error, ErrorKind, Facts, Operation, Owner, Part, Prepare, Prepared, Reason, Remote, RemoteState, Result, Skip, Value,
+    Verb,
     model::{Currency, Model, Payment as Fields, PaymentKind, PaymentStatus},
 };
 
@@ -34,13 +35,13 @@ pub(crate) fn prepare(handler: &Handler, request: Prepare<'_>) -> Result<Prepare
             Plan::Go(_) => vec![put],
         },
         Verb::Remove if is_gone => Vec::new(),
-        Verb::Remove => match untouchable(handler, facts, op) {
+        Verb::Remove => match untouchable(handler, facts, op.before.as_deref()) {
             Some(skip) => return Ok(Prepared::Skip(skip)),
             None => vec![delete(op)],
         },
         // What was there already stays as somebody entered it, wherever the money arrived and on which day.
         Verb::Update if op.reason == Reason::Matched || !is_corrected(op) => Vec::new(),
-        Verb::Update => match (plan(handler, facts, op)?, untouchable(handler, facts, op)) {
+        Verb::Update => match (plan(handler, facts, op)?, untouchable(handler, facts, op.before.as_deref())) {
             // What counts no more here is taken back there.
             (Plan::Skip(skip), None) if skip.code == VOID && !is_gone => vec![delete(op)],
             (Plan::Skip(skip), _) => return Ok(Prepared::Skip(skip)),
@@ -67,8 +68,8 @@ fn is_corrected(op: &Operation) -> bool {
 }
 
 /// Why a payment there may not be taken back.
-fn untouchable(handler: &Handler, facts: &Facts, op: &Operation) -> Option<Skip> {
-    let before = op.before.as_deref()?;
+pub(crate) fn untouchable(handler: &Handler, facts: &Facts, before: Option<&Remote>) -> Option<Skip> {
+    let before = before?;
     let is = |name: &str| before.native.as_ref().and_then(|native| native.get(name)?.as_bool()).unwrap_or(false);
     let skip = |code, message: &str, remedy: &str| Some(Skip::new(code, message).remedy(Owner::EndUserData, remedy));
     if is(RECONCILED) {

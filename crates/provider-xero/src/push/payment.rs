@@ -11,13 +11,9 @@ use crate::{
     error::{Cause, copy, parse_written, refused, unanswered},
     find,
     ledger::Ledger,
-    mapping::{
-        invoice::own_id,
-        payment::{self, BATCH, RECONCILED},
-        version,
-    },
+    mapping::{invoice::own_id, payment, version},
     model::{Document, Element, IdWrite, Payment, PaymentWrite, Payments},
-    prepare::payment::{Going as Planned, Plan, plan},
+    prepare::payment::{Going as Planned, Plan, plan, untouchable},
 };
 
 /// A payment on its way.
@@ -168,7 +164,7 @@ fn read_back(pushing: &Pushing<'_>, payment: &Payment, document: &RemoteId) -> O
     })
 }
 
-/// Payments taken back: read just before, since what is reconciled or part of a batch stays.
+/// Payments taken back: read just before, since what is reconciled, part of a batch or in a locked period stays.
 pub(super) async fn delete(pushing: &Pushing<'_>, parts: &[PartRef<'_>]) -> Result<Vec<Receipt>> {
     let mut receipts = Receipts::of(parts);
     // The engine sends groups of one; should it ever send more, the others are not dropped silently.
@@ -189,9 +185,8 @@ async fn deleted(pushing: &Pushing<'_>, part: &PartRef<'_>) -> Result<Receipt> {
         if remote.state == RemoteState::Voided {
             return Ok(Receipt::done(id));
         }
-        let is = |name: &str| remote.native.as_ref().and_then(|native| native.get(name)?.as_bool()).unwrap_or(false);
-        if is(RECONCILED) || is(BATCH) {
-            // Decided on again, with what is known now.
+        // Decided on again, with what is known now.
+        if untouchable(pushing.handler, pushing.facts, Some(&remote)).is_some() {
             return Ok(Receipt::Moved);
         }
     }

@@ -21,25 +21,34 @@ use crate::{Base, Change, Link, LinkState, ReadyPart, plan};
 /// Looks at what became of parts whose call is given back to planning. What is there as it was to be is agreed on; what is
 /// there otherwise is left to planning, which compares it.
 pub(crate) async fn agree(s: &Session<'_>, ask: &ResourceAsk, parts: &[&ReadyPart]) -> Result<(), Halt> {
-    let mut changes = updated(s, ask, parts).await?;
-    changes.extend(made(s, ask, parts).await?);
+    let (mut changes, replaced) = updated(s, ask, parts).await?;
+    changes.extend(made(s, ask, parts, replaced).await?);
     s.commit(changes).await
 }
 
-async fn updated(s: &Session<'_>, ask: &ResourceAsk, parts: &[&ReadyPart]) -> Result<Vec<Change>, Halt> {
-    let mut open: Vec<(&Operation, Link)> = Vec::new();
-    for operation in parts.iter().map(|part| &part.operation).filter(|operation| operation.verb == Verb::Update) {
-        let link = link_of(s, operation).await?;
-        open.extend(link.filter(|link| link.base.is_some() && link.remote.is_some()).map(|link| (operation, link)));
+/// What is agreed on of updates, and those whose record was voided: another may have taken its place.
+async fn updated<'p>(
+    s: &Session<'_>,
+    ask: &ResourceAsk,
+    parts: &[&'p ReadyPart],
+) -> Result<(Vec<Change>, Vec<&'p ReadyPart>), Halt> {
+    let mut open: Vec<(&ReadyPart, Link)> = Vec::new();
+    for part in parts.iter().filter(|part| part.operation.verb == Verb::Update) {
+        let link = link_of(s, &part.operation).await?;
+        open.extend(link.filter(|link| link.base.is_some() && link.remote.is_some()).map(|link| (*part, link)));
     }
-    let mut changes = Vec::new();
+    let (mut changes, mut replaced) = (Vec::new(), Vec::new());
     for chunk in open.chunks(ask.resource.find_max.max(1)) {
         let ids: Vec<RemoteId> = chunk.iter().filter_map(|(_, link)| link.remote.clone()).collect();
         let mut found = remote::look_up(s, ask, &ids).await?;
         refs::localize(s, found.iter_mut().flatten().map(|remote| &mut remote.fields)).await?;
-        for ((operation, link), found) in chunk.iter().zip(&found) {
-            let mut link = link.clone();
+        for ((part, link), found) in chunk.iter().zip(&found) {
+            let (operation, mut link) = (&part.operation, link.clone());
             let (Some(found), Some(base)) = (found, link.base.as_mut()) else { continue };
+            if found.state == RemoteState::Voided {
+                replaced.push(*part);
+                continue;
+            }
             let arrived = as_sent(ask, operation, found);
             if arrived.iter().next().is_none() {
                 continue;
@@ -55,17 +64,23 @@ async fn updated(s: &Session<'_>, ask: &ResourceAsk, parts: &[&ReadyPart]) -> Re
             // A record that was changed back meanwhile differs from what is there now.
             link.hash = None;
             changes.push(Change::PutLink(link));
-            if operation.changed.iter().all(|field| arrived.value(field.as_str()).is_some()) {
+            if is_as_sent(ask, operation, found) {
                 changes.extend(told(s, ask, operation, &found.id));
             }
         }
     }
-    Ok(changes)
+    Ok((changes, replaced))
 }
 
 /// Creates that left a record there, found by our mark, or by what says that it is the same. Those of several parts go on
 /// by planning, but for amendments: one that is there makes up for its change, whatever of it is still to be done.
-async fn made(s: &Session<'_>, ask: &ResourceAsk, parts: &[&ReadyPart]) -> Result<Vec<Change>, Halt> {
+/// `replaced`: updates that may have left one in the place of another.
+async fn made(
+    s: &Session<'_>,
+    ask: &ResourceAsk,
+    parts: &[&ReadyPart],
+    replaced: Vec<&ReadyPart>,
+) -> Result<Vec<Change>, Halt> {
     let is_whole = |part: &ReadyPart| {
         let operation = &part.operation;
         operation.verb == Verb::Create && operation.here.is_none() && (part.n_parts == 1 || operation.amends.is_some())
@@ -86,6 +101,9 @@ async fn made(s: &Session<'_>, ask: &ResourceAsk, parts: &[&ReadyPart]) -> Resul
             Some(_) => {}
         }
     }
+    for part in replaced {
+        by_container.entry(part.operation.container.clone()).or_default().push(part);
+    }
     for (container, parts) in by_container {
         for chunk in parts.chunks(ask.resource.find_max.max(1)) {
             let mut found = find(s, ask, container.as_ref(), chunk).await?;
@@ -94,7 +112,8 @@ async fn made(s: &Session<'_>, ask: &ResourceAsk, parts: &[&ReadyPart]) -> Resul
             let mut holders = links_at(s, ask, None, &ids).await?.into_iter();
             for (part, found) in chunk.iter().zip(found) {
                 let Some(found) = found else { continue };
-                if holders.next().flatten().is_none() {
+                let is_made = part.operation.verb == Verb::Create || is_as_sent(ask, &part.operation, &found);
+                if holders.next().flatten().is_none() && is_made {
                     changes.extend(told(s, ask, &part.operation, &found.id));
                     changes.extend(call::main_after(ask, part, &mains));
                     changes.push(Change::PutLink(link_made(s, ask, part, found)));
@@ -119,7 +138,8 @@ async fn find(
     let one = |found: Found, part: &ReadyPart| match found {
         Found::One(remote) => {
             let is_ours = remote.marker.as_ref().is_none_or(|marker| *marker == part.operation.marker);
-            Some(*remote).filter(|remote| is_ours && remote.state == RemoteState::Live)
+            // Voided or put away there since, it is what was made all the same, and planning hears of it as news.
+            Some(*remote).filter(|remote| is_ours && !matches!(remote.state, RemoteState::MergedInto(_)))
         }
         _ => None,
     };
@@ -204,6 +224,12 @@ fn as_sent(ask: &ResourceAsk, operation: &Operation, found: &Remote) -> Record {
         }
     }
     arrived
+}
+
+/// True when all of an operation is there as it was to be.
+fn is_as_sent(ask: &ResourceAsk, operation: &Operation, found: &Remote) -> bool {
+    let arrived = as_sent(ask, operation, found);
+    operation.changed.iter().all(|field| arrived.value(field.as_str()).is_some())
 }
 
 async fn link_of(s: &Session<'_>, operation: &Operation) -> Result<Option<Link>, Halt> {

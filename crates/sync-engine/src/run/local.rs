@@ -194,13 +194,44 @@ pub(super) async fn due_items(s: &Session<'_>, planner: &mut Planner<'_, '_>) ->
             .items_due(&s.scope, &planner.ask.resource.name, &due, after.as_ref(), s.engine.config.page)
             .await
             .map_err(|error| s.halt(error))?;
-        let Some(last) = items.last() else { return Ok(()) };
+        let Some(last) = items.last() else { return refused_items(s, planner).await };
         after = Some(last.local.clone());
         let (only_there, ids): (Vec<LocalId>, Vec<LocalId>) =
             items.into_iter().map(|item| item.local).partition(|id| id.as_remote().is_some());
         let locals = read_ids(s, planner.ask, &ids).await?;
         planner.take(locals, Why::Due).await?;
         super::remote::due(s, planner, only_there.iter().filter_map(LocalId::as_remote).collect()).await?;
+    }
+}
+
+/// Standing failures that nothing else brings up, of records that refer to what this run writes: a payment that was more
+/// than was open fits once its invoice comes to more.
+async fn refused_items(s: &Session<'_>, planner: &mut Planner<'_, '_>) -> Result<(), Halt> {
+    let resource = planner.ask.resource;
+    if resource.depends_on.is_empty() || !planner.frees_blocked {
+        return Ok(());
+    }
+    let mut after: Option<(sync_core::ResourceName, LocalId)> = None;
+    loop {
+        s.check_cancel()?;
+        s.keep_lease().await?;
+        let place = after.as_ref().map(|(resource, local)| (resource, local));
+        let items = s.engine.store.items(&s.scope, place, s.engine.config.page).await.map_err(|error| s.halt(error))?;
+        let Some(last) = items.last() else { return Ok(()) };
+        after = Some((last.resource.clone(), last.local.clone()));
+        let is_left = |item: &crate::Item| {
+            item.resource == resource.name
+                && item.outcome.kind == OutcomeKind::Failed
+                && item.due.is_none()
+                && item.local.as_remote().is_none()
+        };
+        let ids: Vec<LocalId> = items.into_iter().filter(is_left).map(|item| item.local).collect();
+        let mut locals = read_ids(s, planner.ask, &ids).await?;
+        locals.retain(|local| {
+            let refers = local.state.record().map(refs::locals).unwrap_or_default();
+            refers.iter().any(|(of, id)| refs::resource_of(s, of).is_some_and(|to| s.slice_of(&to.name, id).is_some()))
+        });
+        planner.take(locals, Why::Due).await?;
     }
 }
 

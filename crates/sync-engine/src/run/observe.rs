@@ -317,13 +317,19 @@ pub(crate) async fn consent_changes(
         let Some(consent) = remote.fields.value(consent_field).and_then(Value::as_consent) else { continue };
         let base = link.as_ref().and_then(|link| link.base.as_ref());
         let face = base.map(|base| base.face());
-        let before = face.and_then(|face| face.value(consent_field)).and_then(Value::as_consent).map(|before| before.state);
+        let shown = face.and_then(|face| face.value(consent_field)).and_then(Value::as_consent);
+        let before = shown.map(|before| before.state);
         let at: Timestamp = consent.at.or(remote.changed_at).unwrap_or_else(|| s.now());
         let is_refusal = consent.state <= ConsentState::Denied;
         // A refusal of the host's that we wrote there comes back: it is nobody's word but the host's.
         let agreed = base.and_then(|base| base.local.value(consent_field)).and_then(Value::as_consent);
         let is_live = link.as_ref().is_some_and(|link| link.state == LinkState::Live);
         let is_ours = is_refusal && is_live && agreed.is_some_and(|agreed| agreed.state == consent.state);
+        // Refused and signed up again, and the base knows of neither: by the date that counts they are known to be back.
+        let is_back = consent.state == ConsentState::Granted
+            && before == Some(ConsentState::Granted)
+            && shown != Some(consent)
+            && suppression.as_ref().is_some_and(|refused| refused.at < at);
         let is_news = if is_ours {
             false
         } else if is_refusal {
@@ -334,7 +340,8 @@ pub(crate) async fn consent_changes(
         } else {
             // Confirmed, or taken back by the person.
             consent.state == ConsentState::Granted
-                && (before == Some(ConsentState::Pending)
+                && (is_back
+                    || before == Some(ConsentState::Pending)
                     || before.is_some_and(|before| before <= ConsentState::Denied)
                     || (before.is_none() && suppression.is_some()))
         };
@@ -359,7 +366,7 @@ pub(crate) async fn consent_changes(
             changes.push(Change::Suppress { channel, address, suppression: Suppression { at, state: consent.state } });
         }
         if let (Some(link), Some(base)) = (link, base)
-            && before != Some(consent.state)
+            && (is_back || before != Some(consent.state))
         {
             let mut link = link.clone();
             let mut remote_face: Record = base.face().clone();

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use sync_core::{
-    Consent, ConsentState, ContainerId, ErrorKind, Find, FindBy, Found, Local, LocalId, LocalState, Marker, Matching,
-    NaturalKey, QuestionId, Record, RemoteId, Role, Value, code,
+    ContainerId, ErrorKind, Find, FindBy, Found, Local, LocalId, LocalState, Marker, Matching, NaturalKey, QuestionId,
+    Record, RemoteId, Role, code,
 };
 
 use super::super::{halt::Halt, local::default_role, observe::links_at, questions::answer};
 use super::{Candidate, Planner, Why};
 use crate::{
-    LinkState,
+    Link, LinkState,
     plan::{self, LocalSide, RemoteSide},
 };
 
@@ -160,18 +160,20 @@ impl Planner<'_, '_> {
             // What is taken away there needs its version of today, once it turned out to have moved.
             let counts = matches!(candidate.side, LocalSide::Live(_)) || self.ask.is_two_way() || why == Why::Again;
             let unread = candidate.remote == RemoteSide::Unread && counts;
-            // What stands may have changed there when nobody looked, and without a base nothing tells what it was. Where
-            // it lies and no longer belongs, no feed is read.
+            // What stands may have changed there when nobody looked. Where it lies and no longer belongs, no feed is read.
             let is_unsure = self.ask.is_two_way()
                 && candidate.link.as_ref().is_some_and(|link| {
                     let is_elsewhere = candidate.target.container.is_some() && link.container != candidate.target.container;
-                    link.remote.is_some()
-                        && link.state == LinkState::Live
-                        && (candidate.item.is_some() || link.base.is_none() || is_elsewhere)
+                    is_live(link) && (candidate.item.is_some() || is_elsewhere)
                 });
+            // Nothing tells what it was; but a no of the host's goes whatever it was.
+            let has_no_base = candidate.link.as_ref().is_some_and(|link| is_live(link) && link.base.is_none())
+                && (self.ask.is_two_way() || !self.refuses(candidate));
             unread
                 && (why == Why::Asked
                     || is_unsure
+                    || has_no_base
+                    || self.withdraws(candidate)
                     || why == Why::Again
                     || (self.ask.resource.matching == Matching::Find && is_new(candidate))
                     || (!self.saw_all && is_new(candidate) && self.refuses(candidate)))
@@ -209,8 +211,11 @@ impl Planner<'_, '_> {
             let open = indexes(candidates, |candidate| (must_look(candidate) || is_shown(candidate)) && is_new(candidate));
             self.weigh(candidates, &open).await?;
         }
-        if why == Why::Asked || why == Why::Again {
+        if why == Why::Asked || why == Why::Again || !by_id.is_empty() {
             self.take_consent(candidates).await?;
+        }
+        if why != Why::Again && !self.ask.is_two_way() {
+            self.hear_refusals_alone(candidates);
         }
         Ok(())
     }
@@ -235,22 +240,6 @@ impl Planner<'_, '_> {
             place(candidates, chunk, found, false);
         }
         Ok(())
-    }
-
-    /// What a call without an answer made is dated by the provider, and not by the person: nothing is told by that date.
-    fn forget_dates(&self, candidates: &mut [Candidate]) {
-        let Some((_, field, _)) = self.ask.resource.consent else { return };
-        for candidate in candidates {
-            let may_be_ours = is_new(candidate) && key_of_lost(candidate).is_some();
-            if let RemoteSide::Seen(remote) = &mut candidate.remote
-                && may_be_ours
-                && let Some(consent) = remote.fields.value(field).and_then(Value::as_consent)
-                && consent.state > ConsentState::Denied
-            {
-                let undated = Consent { at: None, ..consent.clone() };
-                remote.fields.set(field, Value::Consent(undated));
-            }
-        }
     }
 
     /// What a call without an answer made lies there under the key that it was made with. Where that has changed here since,
@@ -347,14 +336,6 @@ impl Planner<'_, '_> {
         stream::iter(looks).buffered(self.s.input.descriptor.concurrency.max(1)).try_collect().await
     }
 
-    /// True for a record that says no: were its address there without a link, it would stay subscribed.
-    fn refuses(&self, candidate: &Candidate) -> bool {
-        let (Some((_, field, _)), LocalSide::Live(record)) = (self.ask.resource.consent, &candidate.side) else {
-            return false;
-        };
-        record.value(field).and_then(Value::as_consent).is_some_and(|consent| consent.state <= ConsentState::Denied)
-    }
-
     /// Counterparts that were found for records without a link, and that another record is linked with.
     async fn held_by_others(&self, candidates: &mut [Candidate]) -> Result<(), Halt> {
         let s = self.s;
@@ -387,21 +368,6 @@ impl Planner<'_, '_> {
             }
         }
         Ok(())
-    }
-
-    /// What was looked up tells about consent as a feed would.
-    pub(super) async fn take_consent(&self, candidates: &[Candidate]) -> Result<(), Halt> {
-        let (mut remotes, mut links) = (Vec::new(), Vec::new());
-        for candidate in candidates {
-            if let RemoteSide::Seen(remote) = &candidate.remote {
-                remotes.push((**remote).clone());
-                links.push(candidate.link.clone());
-            }
-        }
-        let container = remotes.first().and_then(|remote| remote.container.clone());
-        let changes =
-            crate::run::observe::consent_changes(self.s, self.ask.resource, container.as_ref(), &remotes, &links).await?;
-        self.s.commit(changes).await
     }
 
     pub(super) async fn find(&self, container: Option<&ContainerId>, by: FindBy<'_>) -> Result<Vec<Found>, Halt> {
@@ -473,12 +439,17 @@ impl Planner<'_, '_> {
 }
 
 /// True for a record of the host's that has no counterpart yet.
-fn is_new(candidate: &Candidate) -> bool {
+pub(super) fn is_new(candidate: &Candidate) -> bool {
     matches!(candidate.side, LocalSide::Live(_)) && candidate.link.as_ref().is_none_or(|link| link.remote.is_none())
 }
 
+/// True for a link with a counterpart that is there, as far as anybody knows.
+pub(super) fn is_live(link: &Link) -> bool {
+    link.remote.is_some() && link.state == LinkState::Live
+}
+
 /// The key under which a call without an answer may have made a record's counterpart.
-fn key_of_lost(candidate: &Candidate) -> Option<&str> {
+pub(super) fn key_of_lost(candidate: &Candidate) -> Option<&str> {
     candidate.item.as_ref().filter(|item| item.outcome.code == code::UNSETTLED)?.key.as_deref()
 }
 

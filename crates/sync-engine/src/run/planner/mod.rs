@@ -2,6 +2,7 @@
 //! into the plan.
 
 mod amend;
+mod consent;
 mod decide;
 mod evidence;
 mod gather;
