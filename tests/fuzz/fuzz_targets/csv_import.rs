@@ -1,4 +1,4 @@
-//! Files of customers: each line becomes a customer or is named as bad, whatever the bytes are.
+//! Files of records: each line becomes a record or is named as bad, whatever the bytes are.
 
 #![no_main]
 
@@ -9,10 +9,13 @@ mod import;
 
 use std::{collections::BTreeSet, fs, path::PathBuf, sync::LazyLock};
 
-use sync_core::model::{Contact, Model as _};
+use sync_core::{
+    Record,
+    model::{Contact, Event, Invoice, Model as _, Payment},
+};
 use tempfile::TempDir;
 
-use import::{ColumnRules, ConsentRules, ImportOptions, Source};
+use import::{ColumnRules, ConsentRules, ImportOptions, SCHEMAS, Source};
 
 static FOLDER: LazyLock<Option<TempDir>> = LazyLock::new(|| tempfile::tempdir().ok());
 
@@ -26,8 +29,12 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
 });
 
 fn options(how: u8) -> ImportOptions {
-    let consent = (how & 2 != 0).then(|| "2026-06-01T00:00:00Z".parse().map(ConsentRules::new)).and_then(Result::ok);
-    let columns = ColumnRules { consent: consent.is_some().then(|| "newsletter".to_owned()), ..ColumnRules::default() };
+    let schema = (how & 0x80 != 0).then(|| &SCHEMAS[usize::from(how >> 3) % SCHEMAS.len()]);
+    let consent = (how & 2 != 0 && schema.is_none())
+        .then(|| "2026-06-01T00:00:00Z".parse().map(ConsentRules::new))
+        .and_then(Result::ok);
+    let consent_column = consent.is_some().then(|| "newsletter".to_owned());
+    let columns = ColumnRules { schema, consent: consent_column, ..ColumnRules::default() };
     ImportOptions { columns, consent, delimiter: (how & 4 != 0).then_some(';'), encoding: None }
 }
 
@@ -47,12 +54,21 @@ fn read(path: &PathBuf, options: ImportOptions, content: &[u8]) {
         assert!(n_rows <= content.len() + 1, "a file has no more rows than bytes");
         match row {
             Ok(Ok((id, record))) => {
-                assert!(!id.as_str().is_empty(), "a customer has an id");
-                assert!(Contact::from_record(&record).is_ok(), "a customer is one");
-                assert!(ids.insert(id), "a customer comes once");
+                assert!(!id.as_str().is_empty(), "a record has an id");
+                assert!(is_one(&source, &record), "a record is what it was imported as");
+                assert!(ids.insert(id), "a record comes once");
             }
             Ok(Err(bad)) => assert!(!bad.to_string().is_empty(), "a bad line says why"),
             Err(error) => return sync_fuzz::sound_file(&error),
         }
+    }
+}
+
+fn is_one(source: &Source, record: &Record) -> bool {
+    match source.schema().map(|schema| schema.collection) {
+        None => Contact::from_record(record).is_ok(),
+        Some("invoices") => Invoice::from_record(record).is_ok(),
+        Some("payments") => Payment::from_record(record).is_ok(),
+        Some(_) => Event::from_record(record).is_ok(),
     }
 }

@@ -7,10 +7,12 @@ use std::sync::LazyLock;
 
 use sync_fuzz::Place;
 
-static PLACES: LazyLock<[Place; 2]> = LazyLock::new(|| [sync_fuzz::mailchimp(), sync_fuzz::google_calendar()]);
+static PLACES: LazyLock<[Place; 5]> = LazyLock::new(|| {
+    let [contacts, invoices, payments] = sync_fuzz::xero();
+    [contacts, invoices, payments, sync_fuzz::mailchimp(), sync_fuzz::google_calendar()]
+});
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Some((first, rest)) = data.split_first() else { return };
-    let place = if first % 2 == 0 { &PLACES[0] } else { &PLACES[1] };
-    sync_fuzz::position(place, rest);
+    sync_fuzz::position(&PLACES[usize::from(*first) % 5], rest);
 });

@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use futures_util::FutureExt as _;
 use jiff::{SignedDuration, Timestamp};
 use sync_core::{
-    CallKey, CallSet, Cancel, Change, Check, Choices, Context, Cursor, EffectGrants, Find, FindBy, From, Lane, Marker,
-    NaturalKey, Next, Operation, Page, PageToken, PartRef, Prepare, Prepared, Pull, Push, Reason, Remote, RemoteId, Result,
-    Verb, Watch,
+    CallKey, CallSet, Cancel, Change, Check, Choices, Context, Cursor, EffectGrants, Find, FindBy, From, Lane, Marker, Next,
+    Operation, Page, PageToken, PartRef, Prepare, Prepared, Pull, Push, Reason, Refs, Remote, RemoteId, Result, Verb, Watch,
 };
 
 use crate::{Place, Script, sound};
@@ -26,7 +25,7 @@ pub fn answers(place: &Place, data: &[u8]) {
         b'p' => asking.pull(),
         b'i' => asking.find(FindBy::Ids(&[place.remote.clone()])),
         b'j' => asking.find(FindBy::Ids(&[place.remote.clone(), RemoteId::from_static("other")])),
-        b'k' => asking.find(FindBy::Keys(&NaturalKey::of(place.key.0, place.key.1).into_iter().collect::<Vec<_>>())),
+        b'k' => asking.find(FindBy::Keys(&place.keys)),
         b'm' => asking.find(FindBy::Markers(&[Marker::new("0123456789abcdef0123456789abcdef")])),
         b'a' => asking.check(Check::Account),
         b's' => asking.check(Check::Settings),
@@ -108,9 +107,9 @@ impl Asking<'_> {
     }
 
     fn page(&self, from: From<'_>) -> Option<Page> {
-        let feed = self.place.registration.descriptor.feeds.first()?;
-        let page =
-            self.done(self.place.handler.pull(&self.context(), Pull::new(feed, Some(&self.place.container), from)))?;
+        let feed = self.place.feed()?;
+        let pull = Pull::new(feed, self.place.container.as_ref(), from);
+        let page = self.done(self.place.handler.pull(&self.context(), pull))?;
         for change in &page.changes {
             if let Change::Upsert(remote) = change {
                 assert!(!remote.id.as_str().is_empty(), "a record without an id can't be linked");
@@ -131,7 +130,7 @@ impl Asking<'_> {
     }
 
     fn find(&self, by: FindBy<'_>) {
-        let find = Find::new(&self.place.resource, Some(&self.place.container), by);
+        let find = Find::new(&self.place.resource, self.place.container.as_ref(), by);
         if let Some(found) = self.done(self.place.handler.find(&self.context(), find)) {
             assert_eq!(found.len(), by.len(), "one answer per key");
         }
@@ -148,8 +147,8 @@ impl Asking<'_> {
     }
 
     fn watch(&self) {
-        let Some(feed) = self.place.registration.descriptor.feeds.first() else { return };
-        let container = Some(&self.place.container);
+        let Some(feed) = self.place.feed() else { return };
+        let container = self.place.container.as_ref();
         let start = Watch::Start { feed, container, url: "https://hooks.example.org/g", secret: "s3cret" };
         if let Some(watching) = self.done(self.place.handler.watch(&self.context(), start)) {
             let n_asked = self.script.asked();
@@ -169,7 +168,7 @@ impl Asking<'_> {
         let before = (verb != Verb::Create).then(|| {
             let mut before = Remote::live(place.resource.clone(), place.remote.clone(), place.record.clone());
             before.version = Some("\"7\"".into());
-            before.container = Some(place.container.clone());
+            before.container = place.container.clone();
             Box::new(before)
         });
         let fields = if verb == Verb::Update { place.changed.clone() } else { place.record.clone() };
@@ -180,7 +179,7 @@ impl Asking<'_> {
             resource: place.resource.clone(),
             local: "1".into(),
             role: place.role.clone(),
-            container: Some(place.container.clone()),
+            container: place.container.clone(),
             verb,
             fields,
             changed,
@@ -188,6 +187,11 @@ impl Asking<'_> {
             before,
             marker: Marker::new("0123456789abcdef0123456789abcdef"),
             open: BTreeSet::new(),
+            agreed: BTreeMap::new(),
+            amends: None,
+            taken: Vec::new(),
+            is_final: false,
+            linked_as: None,
             here: None,
             reason: Reason::ChangedHere,
         }
@@ -195,7 +199,7 @@ impl Asking<'_> {
 
     /// Sends the parts of all operations, group by group, as the engine does: parts of one group in one call.
     fn push(&self, ops: &[Operation]) {
-        let (refs, key) = (BTreeMap::new(), CallKey::from_static("key"));
+        let (refs, key) = (Refs::new(), CallKey::from_static("key"));
         let mut groups: BTreeMap<(u8, String), Vec<PartRef<'_>>> = BTreeMap::new();
         for op in ops {
             let prepared = self.place.handler.prepare(Prepare::new(&self.place.facts, &self.grants, op));

@@ -74,6 +74,7 @@ impl Entry {
             .webhook_keys(Arc::new(Keys))
             .integration(provider_google_calendar::REGISTRATION, serde_json::Value::Null)
             .integration(provider_mailchimp::REGISTRATION, serde_json::Value::Null)
+            .integration(provider_xero::REGISTRATION, serde_json::Value::Null)
             .build();
         Self(dispatcher.unwrap_or_else(|error| panic!("{error}")))
     }

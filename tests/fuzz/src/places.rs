@@ -2,8 +2,8 @@
 
 use serde_json::{Value as Json, json};
 use sync_core::{
-    Connection, Consent, ConsentState, ContainerId, Facts, Opened, Record, Registration, RemoteId, ResourceName, Role,
-    SyncHandler, Value,
+    Connection, Consent, ConsentState, ContainerId, Facts, Feed, KeysOf, NaturalKey, Opened, Record, Ref, Refs,
+    Registration, RemoteId, ResourceName, Role, SyncHandler, Value,
 };
 
 /// What is needed to ask a provider for everything it can do.
@@ -15,8 +15,8 @@ pub struct Place {
     pub handler: Box<dyn SyncHandler>,
     /// A kind of record.
     pub resource: ResourceName,
-    /// Where they lie.
-    pub container: ContainerId,
+    /// Where they lie, where the provider has such places.
+    pub container: Option<ContainerId>,
     /// Which counterparts they are.
     pub role: Role,
     /// One of them.
@@ -25,14 +25,21 @@ pub struct Place {
     pub changed: Record,
     /// Its id there.
     pub remote: RemoteId,
-    /// A value by which it is found.
-    pub key: (&'static str, &'static str),
+    /// What it is found by beside its id.
+    pub keys: Vec<NaturalKey>,
     /// What was learned before.
     pub facts: Facts,
     /// The digest of the settings that stands in its cursors, where they have one.
     pub digest: String,
     /// The words of what can be chosen.
     pub choices: &'static [&'static str],
+}
+
+impl Place {
+    /// The feed in which they come.
+    pub(crate) fn feed(&self) -> Option<&'static Feed> {
+        self.registration.descriptor.feeds.iter().find(|feed| feed.covers.contains(&self.resource))
+    }
 }
 
 fn open(registration: &'static Registration, settings: Json, account: Option<&'static str>) -> Box<dyn SyncHandler> {
@@ -66,13 +73,13 @@ pub fn mailchimp() -> Place {
         registration: &REGISTRATION,
         handler: open(&REGISTRATION, json!({"audience": AUDIENCE}), None),
         resource: ResourceName::from_static("contacts"),
-        container: AUDIENCE.into(),
+        container: Some(AUDIENCE.into()),
         role: Role::new(AUDIENCE),
         record,
         changed,
         // The MD5 of the address, as Mailchimp's ids are.
         remote: RemoteId::from_static("3e3417df7a4b0ecd0d0e8a2ac4ff6b42"),
-        key: ("email", "ada@example.com"),
+        keys: key("email", "ada@example.com"),
         facts,
         digest: String::new(),
         choices: &["audiences", "merge-fields", "tags"],
@@ -98,18 +105,107 @@ pub fn google_calendar() -> Place {
         registration: &REGISTRATION,
         handler: open(&REGISTRATION, settings, Some("ada@example.com")),
         resource: ResourceName::from_static("trips"),
-        container: CALENDAR.into(),
+        container: Some(CALENDAR.into()),
         role: Role::MAIN,
         record,
         changed,
         remote: RemoteId::from_static("0123456789abcdef0123456789abcdef"),
-        key: ("title", "reef trip"),
+        keys: key("title", "reef trip"),
         facts,
         digest: String::new(),
         choices: &["calendars", "time-zones"],
     };
     place.digest = crate::ask::digest(&place);
     place
+}
+
+/// A customer, an invoice and a payment in a company's books.
+pub fn xero() -> [Place; 3] {
+    static REGISTRATION: Registration = provider_xero::REGISTRATION;
+    const ID: &str = "bd2270c3-8706-4c11-9cfb-000b551c3f51";
+    let amount = |text: &str| Value::Decimal(text.parse().unwrap_or_default());
+    let there = |resource, id: &str| Value::Ref(Ref::Foreign { resource, id: RemoteId::new(id) });
+    let contact = Record::new()
+        .with("name", Value::text("Ada Lovelace"))
+        .with("first_name", Value::text("Ada"))
+        .with("last_name", Value::text("Lovelace"))
+        .with("email", Value::text("ada@example.com"))
+        .with("tax_number", Value::text("MT-1"))
+        .with("phones", Value::Json(json!([{"number": "+356 1"}])))
+        .with("addresses", Value::Json(json!([{"kind": "billing", "lines": ["1 Quay"], "city": "Gozo", "country": "MT"}])));
+    let line = |price| {
+        let line = Record::new().with("description", Value::text("Two dives"));
+        Value::List(vec![line.with("quantity", amount("2")).with("unit_amount", amount(price))])
+    };
+    let invoice = Record::new()
+        .with("number", Value::text("D-1042"))
+        .with("kind", Value::text("sale"))
+        .with("customer", there("contacts".into(), ID))
+        .with("date", Value::Date(date("2026-10-17")))
+        .with("currency", Value::text("EUR"))
+        .with("amounts", Value::text("inclusive"))
+        .with("lines", line("90.00"))
+        .with("total", amount("180.00"));
+    let allocation =
+        |sum| Value::List(vec![Record::new().with("invoice", there("invoices".into(), ID)).with("amount", amount(sum))]);
+    let payment = Record::new()
+        .with("kind", Value::text("received"))
+        .with("date", Value::Date(date("2026-10-17")))
+        .with("currency", Value::text("EUR"))
+        .with("amount", amount("180.00"))
+        .with("allocations", allocation("180.00"))
+        .with("method", Value::text("card"));
+    let changed = [
+        contact
+            .clone()
+            .with("email", Value::text("ada.lovelace@example.com"))
+            .with("name", Value::text("Ada Mary Lovelace")),
+        invoice.clone().with("lines", line("95.50")).with("total", amount("191.00")),
+        payment.clone().with("amount", amount("90.00")).with("allocations", allocation("90.00")),
+    ];
+    let account =
+        |code: &str| json!({"id": ID, "code": code, "name": "", "tax": "OUTPUT", "currency": "EUR", "takes_payments": true});
+    let mut facts = Facts::of("accounts", json!({"200": account("200"), "091": account("091"), "860": account("860")}));
+    facts.learn(Facts::of("rates", json!({"OUTPUT": "18"})));
+    facts.learn(Facts::of("currencies", json!(["EUR"])));
+    let locked = json!({"name": "Shop", "currency": "EUR", "locked_until": "2025-12-31", "today": "2026-11-22"});
+    facts.learn(Facts::of("organisation", locked));
+    let both = json!({"direction": "both"});
+    let settings = json!({
+        "account": "200", "rounding_account": "860", "payment_accounts": {"card": "091"}, "contacts": both, "invoices": both,
+        "payments": both,
+    });
+    let mut changed = changed.into_iter();
+    [("contacts", contact), ("invoices", invoice), ("payments", payment)].map(|(name, record)| {
+        let (resource, handler) = (ResourceName::new(name), open(&REGISTRATION, settings.clone(), Some(ID)));
+        Place {
+            registration: &REGISTRATION,
+            keys: handler.keys(KeysOf::new(&resource, &record, &Refs::new())),
+            handler,
+            resource,
+            container: None,
+            role: Role::MAIN,
+            changed: changed.next().unwrap_or_default(),
+            record,
+            remote: RemoteId::from_static(ID),
+            facts: facts.clone(),
+            digest: name.to_owned(),
+            choices: &[
+                "accounts",
+                "payment-accounts",
+                "tax-rates",
+                "tracking-categories",
+                "tracking-options",
+                "branding-themes",
+                "contacts",
+                "tenants",
+            ],
+        }
+    })
+}
+
+fn key(field: &'static str, value: &str) -> Vec<NaturalKey> {
+    NaturalKey::of(field, value).into_iter().collect()
 }
 
 fn date(text: &str) -> jiff::civil::Date {

@@ -180,3 +180,34 @@ fn a_contested_field_of_ours_is_not_written_over_unasked() {
     let matched = both("ours=2").seen(record("ours=3")).with(|row| row.rules.contested = vec!["ours".into()]);
     assert_eq!(matched.told(), "update matched, there: ours", "nothing was agreed on that could be contested");
 }
+
+#[test]
+fn a_link_whose_create_has_no_answer_says_nothing_of_what_was_agreed_on() {
+    let row = || both("a=2").agreed(record("a=1")).seen(record("a=1"));
+    assert_eq!(row().told(), "update changed-here, there: a");
+    assert_eq!(row().state(LinkState::Open).told(), "conflict: a");
+    assert_eq!(row().link(|link| link.remote = None).told(), "conflict: a");
+}
+
+#[test]
+fn a_merge_says_which_side_changed() {
+    use crate::plan::merge;
+    let changed = |local: &str, seen: &str| {
+        let row = both(local).agreed(record("a=1"));
+        let policy = Policy {
+            resource: &RESOURCE,
+            rules: &row.rules,
+            fields: &row.rules.fields,
+            direction: row.direction,
+            can_create_here: true,
+        };
+        let seen = Remote::live(NAME, "r", record(seen));
+        let base = row.link.as_ref().and_then(|link| link.base.as_ref());
+        let merge = merge(policy, None, &record(local), base, Some(&seen));
+        (merge.is_changed_here, merge.is_changed_there)
+    };
+    assert_eq!(changed("a=1", "a=1"), (false, false));
+    assert_eq!(changed("a=2", "a=1"), (true, false));
+    assert_eq!(changed("a=1", "a=2"), (false, true));
+    assert_eq!(changed("a=2", "a=2"), (true, true), "to the same, and yet changed");
+}

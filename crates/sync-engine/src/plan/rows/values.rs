@@ -99,6 +99,9 @@ fn consent_is_held_down_and_lowered_there() {
         let told = |here, agreed, there| row(direction, here, agreed, there).told();
         let written = "update changed-here, there: consent.email";
         assert_eq!(told((C::Granted, 1), (C::Granted, 1), None), "nothing");
+        assert_eq!(told((C::Granted, 2), (C::Granted, 1), None), "heal", "said once more, it is no other consent");
+        let refused = told((C::Granted, 5), (C::Denied, 2), Some((C::Denied, 9)));
+        assert_eq!(refused, written, "a refusal that we wrote there is as old as it is here, whatever their clock says");
         assert_eq!(told((C::Denied, 2), (C::Granted, 1), None), written, "who withdraws here is out there");
         assert_eq!(told((C::Denied, 2), (C::Granted, 1), Some((C::Granted, 1))), written);
         assert_eq!(told((C::Denied, 2), (C::Granted, 1), Some((C::Granted, 3))), "heal", "they signed up there since");
@@ -110,6 +113,8 @@ fn consent_is_held_down_and_lowered_there() {
             "nobody is raised above a refusal"
         );
     }
+    let silent = row(Direction::Push, (C::Granted, 1), (C::Granted, 1), None).seen(Record::new());
+    assert_eq!(silent.told(), "nothing", "who shows no consent says nothing against it");
     let suppressed = Suppression { at: at(3), state: C::Denied };
     let new = Row::new(Direction::Push, of(C::Granted, 1)).consenting().with(|row| row.suppression = Some(suppressed));
     let fields = new.operation().fields;
@@ -189,4 +194,12 @@ fn a_digest_is_over_all_that_is_written() {
     digests.sort();
     digests.dedup();
     assert_eq!(digests.len(), n_all);
+}
+
+#[test]
+fn a_consent_there_that_is_lower_than_ours_differs_although_nothing_changed_here() {
+    use crate::plan::diff::consent_differs;
+    let of = |state, second| Consent::new(state).at(at(second));
+    let (ours, theirs) = (of(ConsentState::Pending, 5), of(ConsentState::Denied, 1));
+    assert!(consent_differs(Some(&ours), &(Some(ours.clone()), Some(ours.clone())), Some(&theirs)));
 }
