@@ -28,14 +28,14 @@ pub(super) fn run(scale: Scale) -> Result<Vec<Figure>> {
         return Err(format!("not all contacts went: {result}"));
     }
     let log = double.log()?;
-    let ours = log.span(CALL)?;
+    let ours = log.span(&[CALL])?;
     let at_once = log.peak_in_flight();
     let bodies = shop.write("bodies.txt", &lines(&double.entries()?, CALL, json)?)?;
     drop(double);
 
     let double = Double::start(LATENCY, false)?;
     bare_loop(&double, &bodies, at_once, API_KEY, &[])?;
-    let theirs = double.log()?.span(CALL)?;
+    let theirs = double.log()?.span(&[CALL])?;
     Ok(vec![
         Figure::new("half a second a call: calls at once", at_once as f64, "calls", Limit::None),
         Figure::new("half a second a call: first to last call", ours.as_secs_f64(), "s", Limit::None),

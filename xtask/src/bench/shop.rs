@@ -102,14 +102,16 @@ impl Log {
         operations.filter(|(name, _)| of(name)).filter_map(|(_, tally)| tally["calls"].as_u64()).sum()
     }
 
-    /// From the first call of an operation to the last answer.
-    pub(super) fn span(&self, operation: &str) -> Result<Duration> {
-        let tally = &self.0["by_operation"][operation];
-        let at = |name: &str| tally[name].as_str().and_then(|at| at.parse::<jiff::Timestamp>().ok());
-        let (Some(first), Some(last)) = (at("first_at"), at("last_at")) else {
-            return Err(format!("the sandbox saw no {operation}"));
+    /// From the first call of these operations to the last answer.
+    pub(super) fn span(&self, operations: &[&str]) -> Result<Duration> {
+        let tallies = || operations.iter().map(|operation| &self.0["by_operation"][*operation]);
+        let at = |tally: &Value, name: &str| tally[name].as_str().and_then(|at| at.parse::<jiff::Timestamp>().ok());
+        let first = tallies().filter_map(|tally| at(tally, "first_at")).min();
+        let last = tallies().filter_map(|tally| at(tally, "last_at")).max();
+        let (Some(first), Some(last)) = (first, last) else {
+            return Err(format!("the sandbox saw none of {}", operations.join(", ")));
         };
-        Duration::try_from(last.duration_since(first)).map_err(|error| format!("{operation}: {error}"))
+        Duration::try_from(last.duration_since(first)).map_err(|error| format!("{}: {error}", operations.join(", ")))
     }
 
     /// Calls of one kind since an earlier look.

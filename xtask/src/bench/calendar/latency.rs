@@ -29,13 +29,13 @@ pub(in super::super) fn run(scale: Scale) -> Result<Vec<Figure>> {
     let hash = harbour.plan()?;
     let (_, result) = harbour.sync(Some(&hash))?;
     expect(&result, trips.n)?;
-    let ours = slow.log()?.span(BATCH)?;
+    let ours = slow.log()?.span(&[BATCH])?;
     let bodies = harbour.write("bodies.txt", &lines(&slow.entries()?, BATCH, multipart)?)?;
     drop(slow);
 
     let slow = double("calendar-latency", LATENCY, false)?;
     bare_loop(&slow, &bodies, AT_ONCE, TOKEN, &[])?;
-    let theirs = slow.log()?.span(BATCH)?;
+    let theirs = slow.log()?.span(&[BATCH])?;
     let name = |what: &str| format!("calendar at 300 ms: {what}");
     Ok(vec![
         Figure::new(name("first to last call"), ours.as_secs_f64(), "s", Limit::None),
