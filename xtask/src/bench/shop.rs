@@ -195,8 +195,8 @@ mod tests {
         }}));
         assert_eq!(log.calls(is_member_call), 5);
         assert_eq!((log.calls(is_listing), log.calls(is_tag_call), log.calls(is_call)), (5, 7, 17));
-        assert_eq!(log.span("lists.batch").unwrap(), Duration::from_millis(1_500));
-        assert!(log.span("ping.read").is_err());
+        assert_eq!(log.span(&["lists.batch"]).unwrap(), Duration::from_millis(1_500));
+        assert!(log.span(&["ping.read"]).is_err());
         assert_eq!(log.peak_in_flight(), 8);
     }
 }
