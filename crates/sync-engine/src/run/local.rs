@@ -5,7 +5,7 @@ use std::collections::{HashSet, VecDeque};
 
 use sync_core::{
     Cursor, ErrorKind, Hash, Local, LocalFrom, LocalId, LocalNext, LocalState, Outcome, OutcomeKind, Owner, Record,
-    RemoteId, Role, code,
+    RemoteId, ResourceName, Role, code,
     zoo::{self, Defect},
 };
 
@@ -16,7 +16,7 @@ use super::{
     refs,
     session::Session,
 };
-use crate::{Change, Due, LinkHead, LinkState, ProgressEvent, StoredCursor, plan::local_hash, store::usable};
+use crate::{Change, Due, Item, LinkHead, LinkState, ProgressEvent, StoredCursor, plan::local_hash, store::usable};
 
 /// The digest of everything under which a local cursor holds: under other settings all records are looked at again.
 fn filter(s: &Session<'_>, ask: &ResourceAsk) -> String {
@@ -161,8 +161,18 @@ async fn missing_records(s: &Session<'_>, planner: &mut Planner<'_, '_>, ids: Ve
 
 /// Standing items of records without a link that are deleted: a scan shows neither, and nothing else would tell.
 async fn deleted_items(s: &Session<'_>, planner: &mut Planner<'_, '_>) -> Result<(), Halt> {
+    standing_items(s, planner, |_| true, |local| local.state == LocalState::Deleted).await
+}
+
+/// Standing items of the host's records are decided again, where they and their records pass these tests.
+async fn standing_items(
+    s: &Session<'_>,
+    planner: &mut Planner<'_, '_>,
+    is_wanted: impl Fn(&Item) -> bool,
+    is_due: impl Fn(&Local) -> bool,
+) -> Result<(), Halt> {
     let name = &planner.ask.resource.name;
-    let mut after: Option<(sync_core::ResourceName, LocalId)> = None;
+    let mut after: Option<(ResourceName, LocalId)> = None;
     loop {
         s.check_cancel()?;
         s.keep_lease().await?;
@@ -170,10 +180,10 @@ async fn deleted_items(s: &Session<'_>, planner: &mut Planner<'_, '_>) -> Result
         let items = s.engine.store.items(&s.scope, place, s.engine.config.page).await.map_err(|error| s.halt(error))?;
         let Some(last) = items.last() else { return Ok(()) };
         after = Some((last.resource.clone(), last.local.clone()));
-        let is_ours = |item: &crate::Item| item.resource == *name && item.local.as_remote().is_none();
+        let is_ours = |item: &Item| item.resource == *name && item.local.as_remote().is_none() && is_wanted(item);
         let ids: Vec<LocalId> = items.into_iter().filter(is_ours).map(|item| item.local).collect();
         let mut locals = read_ids(s, planner.ask, &ids).await?;
-        locals.retain(|local| local.state == LocalState::Deleted);
+        locals.retain(&is_due);
         planner.take(locals, Why::Due).await?;
     }
 }
@@ -207,32 +217,15 @@ pub(super) async fn due_items(s: &Session<'_>, planner: &mut Planner<'_, '_>) ->
 /// Standing failures that nothing else brings up, of records that refer to what this run writes: a payment that was more
 /// than was open fits once its invoice comes to more.
 async fn refused_items(s: &Session<'_>, planner: &mut Planner<'_, '_>) -> Result<(), Halt> {
-    let resource = planner.ask.resource;
-    if resource.depends_on.is_empty() || !planner.frees_blocked {
+    if planner.ask.resource.depends_on.is_empty() || !planner.frees_blocked {
         return Ok(());
     }
-    let mut after: Option<(sync_core::ResourceName, LocalId)> = None;
-    loop {
-        s.check_cancel()?;
-        s.keep_lease().await?;
-        let place = after.as_ref().map(|(resource, local)| (resource, local));
-        let items = s.engine.store.items(&s.scope, place, s.engine.config.page).await.map_err(|error| s.halt(error))?;
-        let Some(last) = items.last() else { return Ok(()) };
-        after = Some((last.resource.clone(), last.local.clone()));
-        let is_left = |item: &crate::Item| {
-            item.resource == resource.name
-                && item.outcome.kind == OutcomeKind::Failed
-                && item.due.is_none()
-                && item.local.as_remote().is_none()
-        };
-        let ids: Vec<LocalId> = items.into_iter().filter(is_left).map(|item| item.local).collect();
-        let mut locals = read_ids(s, planner.ask, &ids).await?;
-        locals.retain(|local| {
-            let refers = local.state.record().map(refs::locals).unwrap_or_default();
-            refers.iter().any(|(of, id)| refs::resource_of(s, of).is_some_and(|to| s.slice_of(&to.name, id).is_some()))
-        });
-        planner.take(locals, Why::Due).await?;
-    }
+    let is_left = |item: &Item| item.outcome.kind == OutcomeKind::Failed && item.due.is_none();
+    let refers = |local: &Local| {
+        let to = local.state.record().map(refs::locals).unwrap_or_default();
+        to.iter().any(|(of, id)| refs::resource_of(s, of).is_some_and(|to| s.slice_of(&to.name, id).is_some()))
+    };
+    standing_items(s, planner, is_left, refers).await
 }
 
 /// Single items: they and their standing items, by id. An unknown id is that item's error.
