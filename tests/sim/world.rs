@@ -40,6 +40,9 @@ pub trait Place: Send + Sync + Sized {
     /// Most calls of a run that finds nothing new, for what stands: looked at again by each run.
     const STANDING_CALLS: usize;
 
+    /// Most further pages of a feed that tells everything again: what was written a moment ago comes back.
+    const ECHO_PAGES: usize;
+
     /// A world that begins like this.
     fn start(start: &Start) -> Self;
 

@@ -25,7 +25,7 @@ impl Migration {
 }
 
 /// All migrations in order; the version of a database is how many of them it has seen. Never edit one that was released.
-pub(crate) const MIGRATIONS: [Migration; 7] = [
+pub(crate) const MIGRATIONS: [Migration; 8] = [
     Migration::Both(include_str!("migrations/0001_store.sql")),
     Migration::Both(include_str!("migrations/0002_records.sql")),
     Migration::Both(include_str!("migrations/0003_seen.sql")),
@@ -33,6 +33,7 @@ pub(crate) const MIGRATIONS: [Migration; 7] = [
     Migration::Both(include_str!("migrations/0005_sign_ins.sql")),
     Migration::Both(include_str!("migrations/0006_as_agreed.sql")),
     Migration::Postgres(include_str!("migrations/0007_outbox.sql")),
+    Migration::Both(include_str!("migrations/0008_as_agreed.sql")),
 ];
 
 /// The schema that this build writes.

@@ -157,6 +157,8 @@ impl Place for Calendar {
 
     const STANDING_CALLS: usize = 0;
 
+    const ECHO_PAGES: usize = 0;
+
     fn start(start: &Start) -> Self {
         let seed = start.seed;
         let calendar = |id, name| CalendarSeed::new(id, name, CAPTAIN).with_zone(ZONE).made_by("client-1");

@@ -171,6 +171,8 @@ impl Place for Ledger {
     // Documents of what stands are looked up, against accounts, rates and locks as they are now.
     const STANDING_CALLS: usize = 8;
 
+    const ECHO_PAGES: usize = 0;
+
     fn start(start: &Start) -> Self {
         let draw = SeededRandom::new(start.seed ^ 0x4E0);
         let account = XeroSeed::new("desk@shop.example.com", XeroTenantSeed::new(COMPANY))

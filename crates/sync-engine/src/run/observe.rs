@@ -237,23 +237,28 @@ async fn take_page(
     }
     for (idx, remotes) in by_resource {
         let Some(ask) = s.ask.resources.get(idx) else { continue };
-        let ids: Vec<RemoteId> = remotes.iter().map(|remote| remote.id.clone()).collect();
         let is_kept = is_full || ask.is_two_way();
-        // Where all of it is kept and nothing tells of consent, links are no matter here.
-        let links = match is_full && ask.resource.consent.is_none() && !ask.is_two_way() {
-            true => vec![None; remotes.len()],
-            false => links_at(s, ask, container.filter(|_| !ask.is_two_way()), &ids).await?,
-        };
-        let writes = consent_changes(s, ask.resource, container, &remotes, &links).await?;
-        let mut seen = Vec::new();
+        let (mut writes, mut seen) = (Vec::new(), Vec::new());
         let mut as_agreed: BTreeMap<Option<ContainerId>, Vec<RemoteId>> = BTreeMap::new();
-        for (remote, link) in remotes.into_iter().zip(links) {
-            let is_linked = link.is_some();
-            // Nothing follows from it but that it is there.
-            if ask.is_two_way() && link.is_some_and(|link| super::remote::is_as_agreed(s, ask, &link, &remote)) {
-                as_agreed.entry(remote.container).or_default().push(remote.id);
-            } else if is_kept || !is_linked {
-                seen.push(Seen { key: match_key(ask, &remote), remote });
+        // A provider's page may be long: links and their bases are held for a part of it.
+        let mut remotes = remotes.into_iter().peekable();
+        while remotes.peek().is_some() {
+            let remotes: Vec<Remote> = remotes.by_ref().take(s.engine.config.page.max(1)).collect();
+            let ids: Vec<RemoteId> = remotes.iter().map(|remote| remote.id.clone()).collect();
+            // Where all of it is kept and nothing tells of consent, links are no matter here.
+            let links = match is_full && ask.resource.consent.is_none() && !ask.is_two_way() {
+                true => vec![None; remotes.len()],
+                false => links_at(s, ask, container.filter(|_| !ask.is_two_way()), &ids).await?,
+            };
+            writes.extend(consent_changes(s, ask.resource, container, &remotes, &links).await?);
+            for (remote, link) in remotes.into_iter().zip(links) {
+                let is_linked = link.is_some();
+                // Nothing follows from it but that it is there.
+                if ask.is_two_way() && link.is_some_and(|link| super::remote::is_as_agreed(s, ask, &link, &remote)) {
+                    as_agreed.entry(remote.container).or_default().push(remote.id);
+                } else if is_kept || !is_linked {
+                    seen.push(Seen { key: match_key(ask, &remote), remote });
+                }
             }
         }
         observed.has_seen |= !seen.is_empty();

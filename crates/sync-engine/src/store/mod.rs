@@ -73,6 +73,8 @@ pub trait Store: Grants + Counters + SignIns + PushChannels + fmt::Debug + Send 
     async fn append_seen(&self, lease: &Lease, run: &RunId, rows: Vec<Seen>) -> Result<()>;
 
     /// Notes what a feed tells of remote records without keeping them; what the scratch held of them goes. Needs the lease.
+    /// [`Mark::AsAgreed`] may be noted at the links that hold them now: whether it goes along when a link changes before the
+    /// scratch is cleared is open.
     async fn append_marks(
         &self,
         lease: &Lease,

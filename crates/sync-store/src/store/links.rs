@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use serde::Deserialize;
-use sync_core::{AccountId, CallKey, ContainerId, LocalId, RemoteId, ResourceName, Result, Role, RunId, Scope};
+use sync_core::{AccountId, CallKey, ContainerId, LocalId, RemoteId, ResourceName, Result, Role, Scope};
 use sync_engine::{Link, LinkCount, LinkHead, LinkState};
 
 use super::{
     SqlStore,
-    sql::{from_int, from_json, in_order, list, packed_rows, run_id, short_hash, short_hashes, to_int, unpack_rows},
+    sql::{from_int, from_json, in_order, list, packed_rows, short_hash, short_hashes, to_int, unpack_rows},
 };
 use crate::db::{Query, Row, query};
 use crate::error::{corrupt, database};
@@ -39,7 +39,7 @@ macro_rules! set_id {
     };
 }
 
-pub(super) use set_id;
+pub(super) use {from_links, select_links, set_id};
 
 const BY_LOCAL: &str = concat!(
     select_links!(),
@@ -75,30 +75,14 @@ const HEADS: &str = concat!(
     " and local_id > $5 and role = $6 order by local_id limit $7) h"
 );
 
-// A record's roles stay together, since the next page starts after its id: all that are not beyond the last id.
-const UNSEEN: &str = concat!(
-    "with unseen as (select l.* from link l where l.set_id = (select id from link_set where org = $1 ",
-    "and integration = $2 and account = $5 and resource = $6) and l.state = 1 and l.remote_id is not null ",
-    "and l.container is not distinct from $7 and l.local_id > $8 and not exists (select 1 from seen n ",
-    "where n.run_id = ",
-    run_id!(),
-    " and n.resource = $6 and n.remote_id = l.remote_id and n.container = coalesce($7, '') and n.body is not null)), ",
-    "page as (select id from unseen where local_id <= coalesce((select local_id from unseen ",
-    "order by local_id, role limit 1 offset $4), local_id)) ",
-    select_links!(),
-    from_links!(),
-    "and l.id in (select id from page)"
-);
-
 /// Statements of every page of a run, each with the index that must answer it.
 #[cfg(test)]
-pub(super) const HOT: [(&str, &str); 6] = [
+pub(super) const HOT: [(&str, &str); 5] = [
     (BY_LOCAL, "link_local"),
     (BY_REMOTE, "link_remote"),
     (HOLDERS, "link_key"),
     (HOLDERS, "item_key"),
     (HEADS, "link_local"),
-    (UNSEEN, "link_local"),
 ];
 
 /// A state as it is stored.
@@ -137,7 +121,7 @@ struct Head(
 );
 
 /// The links of a packed row, in any order.
-fn links(row: &Row) -> Result<Vec<Link>> {
+pub(super) fn links(row: &Row) -> Result<Vec<Link>> {
     let link = |(head, base): (&str, &str)| {
         let Head(account, resource, role, local, container, remote, number, key, text, call) = from_json("link", head)?;
         Ok(Link {
@@ -255,31 +239,6 @@ impl SqlStore {
             })
         };
         query.fetch_all(self.readers()).await.map_err(database)?.iter().map(count).collect()
-    }
-
-    pub(super) async fn page_of_unseen_links(
-        &self,
-        (scope, account, resource): (&Scope, &AccountId, &ResourceName),
-        run: &RunId,
-        container: Option<&ContainerId>,
-        after: Option<&LocalId>,
-        limit: usize,
-    ) -> Result<Vec<Link>> {
-        if limit == 0 {
-            return Ok(Vec::new());
-        }
-        let query = query(UNSEEN)
-            .bind(scope.organization.as_str())
-            .bind(scope.integration.as_str())
-            .bind(run.as_str())
-            .bind(to_int(limit) - 1)
-            .bind(account.as_str())
-            .bind(resource.as_str())
-            .bind(container.map(ContainerId::as_str))
-            .bind(after.map_or("", LocalId::as_str));
-        let mut links = links(&query.fetch_one(self.readers()).await.map_err(database)?)?;
-        links.sort_by(|a, b| (&a.local, &a.role).cmp(&(&b.local, &b.role)));
-        Ok(links)
     }
 
     pub(super) async fn all_links_of(&self, scope: &Scope, id: &str) -> Result<Vec<Link>> {

@@ -1,5 +1,6 @@
 //! The store, whichever database it lies in.
 
+mod as_agreed;
 mod channels;
 mod commit;
 mod connections;
@@ -176,5 +177,5 @@ const MAX_SEQ: u64 = (1 << SEQ_BITS) - 1;
 /// Statements of every page of a run, each with the index that must answer it on SQLite.
 #[cfg(all(test, feature = "sqlite"))]
 pub(crate) fn hot() -> impl Iterator<Item = (&'static str, &'static str)> {
-    links::HOT.into_iter().chain(seen::HOT).chain(items::HOT)
+    links::HOT.into_iter().chain(seen::HOT).chain(items::HOT).chain(as_agreed::HOT)
 }

@@ -1,12 +1,14 @@
 //! What a feed showed in a run.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use sync_core::{ContainerId, Remote, RemoteId, ResourceName, Result, RunId, Scope};
 use sync_engine::{Lease, Mark, Seen};
 
 use super::{
-    MAX_SEQ, SqlStore, number_run,
+    MAX_SEQ, SqlStore,
+    as_agreed::{self, Bits},
+    number_run,
     plan::{of_run, run_number},
     plan_id,
     sql::{from_json, in_order, list, run_id, short_hash, short_hashes, to_int, to_json},
@@ -14,10 +16,7 @@ use super::{
 use crate::db::{Insert, Row, Values, query};
 use crate::error::database;
 
-/// The body of a record that is there and of which nothing is kept; no body at all: it is gone.
-const AS_AGREED: &str = "";
-
-/// Later rows replace earlier ones of the same record in the same container, whatever they say.
+/// Later rows replace earlier ones of the same record in the same container, whatever they say. No body: it is gone.
 const PUT: Insert = Insert {
     head: "insert into seen (run_id, resource, remote_id, container, natural_key, key_hash, body)",
     n_values: 7,
@@ -35,7 +34,7 @@ const BY_KEY: &str = concat!(
 const BY_REMOTE: &str = concat!(
     "select remote_id, body from seen n where run_id = ",
     run_id!(),
-    " and resource = $4 and remote_id in (select value from json_each($6)) and container = $5 and body <> ''"
+    " and resource = $4 and remote_id in (select value from json_each($6)) and container = $5 and body is not null"
 );
 
 const GONE: &str = concat!(
@@ -50,7 +49,7 @@ pub(super) const HOT: [(&str, &str); 3] =
     [(BY_KEY, "seen_key"), (BY_REMOTE, "sqlite_autoindex_seen_1"), (GONE, "seen_gone")];
 
 /// A container as it is stored.
-fn of_container(container: Option<&ContainerId>) -> &str {
+pub(super) fn of_container(container: Option<&ContainerId>) -> &str {
     container.map_or("", ContainerId::as_str)
 }
 
@@ -87,19 +86,31 @@ impl SqlStore {
         ids: &[RemoteId],
         mark: Mark,
     ) -> Result<()> {
-        let body = match mark {
-            Mark::Gone => None,
-            Mark::AsAgreed => Some(AS_AGREED),
-        };
+        const FORGET: &str = "delete from seen where run_id = $1 and resource = $2 and container = $3 \
+            and remote_id in (select value from json_each($4))";
         let mut tx = self.begin_leased(lease).await?;
         let number = number_run(&mut tx, &lease.scope, run).await?;
-        let ids: Vec<&RemoteId> = ids.iter().collect::<BTreeSet<_>>().into_iter().collect();
-        let bind = |id: &&RemoteId, values: &mut Values| {
-            values.int(number).text(resource.as_str()).text(id.as_str()).text(of_container(container));
-            values.opt_text(None::<&str>).opt_int(None).opt_text(body);
-            Ok(())
-        };
-        PUT.rows(&mut tx, &ids, bind).await?;
+        let mut ids: Vec<&RemoteId> = ids.iter().collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let links = as_agreed::links_at(&mut tx, &lease.scope, (resource, container), &ids).await?;
+        let mut bits = Bits::of(&mut tx, number, &links).await?;
+        let is_as_agreed = mark == Mark::AsAgreed;
+        for link in links {
+            bits.set(link, is_as_agreed)?;
+        }
+        bits.write(&mut tx).await?;
+        if is_as_agreed {
+            let query = query(FORGET).bind(number).bind(resource.as_str()).bind(of_container(container));
+            query.bind(list(&ids)).execute(&mut tx).await.map_err(database)?;
+        } else {
+            let bind = |id: &&RemoteId, values: &mut Values| {
+                values.int(number).text(resource.as_str()).text(id.as_str()).text(of_container(container));
+                values.opt_text(None::<&str>).opt_int(None).opt_text(None::<&str>);
+                Ok(())
+            };
+            PUT.rows(&mut tx, &ids, bind).await?;
+        }
         tx.commit().await
     }
 
@@ -109,6 +120,7 @@ impl SqlStore {
             concat!("delete from plan_group where run_id = ", run_id!()),
             concat!("delete from plan_spec where run_id = ", run_id!()),
         ];
+        const AS_AGREED: &str = "delete from as_agreed where id between $1 and $2";
         const NUMBERED: [&str; 3] = [
             "delete from plan_states where id between $1 and $2",
             "delete from plan_body where id between $1 and $2",
@@ -118,8 +130,8 @@ impl SqlStore {
         for sql in std::iter::once(SEEN).chain(PLAN.into_iter().filter(|_| plan)) {
             of_run(sql, &lease.scope, run).execute(&mut tx).await.map_err(database)?;
         }
-        if plan && let Some(run) = run_number(&mut tx, &lease.scope, run).await? {
-            for sql in NUMBERED {
+        if let Some(run) = run_number(&mut tx, &lease.scope, run).await? {
+            for sql in std::iter::once(AS_AGREED).chain(NUMBERED.into_iter().filter(|_| plan)) {
                 let query = query(sql).bind(plan_id(run, 0)).bind(plan_id(run, MAX_SEQ));
                 query.execute(&mut tx).await.map_err(database)?;
             }
@@ -188,10 +200,10 @@ impl SqlStore {
         const PAGE: &str = concat!(
             "with page as (select resource, remote_id from seen where run_id = ",
             run_id!(),
-            " and body <> '' and (resource, remote_id) > ($4, $5) order by resource, remote_id limit $6) ",
+            " and body is not null and (resource, remote_id) > ($4, $5) order by resource, remote_id limit $6) ",
             "select body from seen where run_id = ",
             run_id!(),
-            " and body <> '' and (resource, remote_id) in (select resource, remote_id from page) ",
+            " and body is not null and (resource, remote_id) in (select resource, remote_id from page) ",
             "order by resource, remote_id, container"
         );
         let (resource, id) = after.map_or(("", ""), |(resource, id)| (resource.as_str(), id.as_str()));

@@ -46,7 +46,12 @@ pub(super) async fn same_answers(harness: &impl StoreHarness, seed: u64) {
                 let ids: Vec<RemoteId> = (0..random.0.below(4)).map(|_| random.remote()).collect();
                 let mark = if random.0.below(2) == 0 { Mark::Gone } else { Mark::AsAgreed };
                 let expected = reference.append_marks(ours, &run, &resource, container.as_ref(), &ids, mark).await;
-                (kind(expected), kind(subject.append_marks(theirs, &run, &resource, container.as_ref(), &ids, mark).await))
+                let answered = subject.append_marks(theirs, &run, &resource, container.as_ref(), &ids, mark).await;
+                if mark == Mark::AsAgreed {
+                    let of = (&run, &resource, container.as_ref());
+                    unseen_alike((&*reference, ours), (&*subject, theirs), of, &place).await;
+                }
+                (kind(expected), kind(answered))
             }
             3 => aside(&random, &*reference, &*subject, (ours, theirs), &place).await,
             _ => {
@@ -62,6 +67,23 @@ pub(super) async fn same_answers(harness: &impl StoreHarness, seed: u64) {
             compare(&*reference, &*subject, &random, &place).await;
         }
     }
+}
+
+/// What is as agreed is compared before any link changes, and forgotten.
+async fn unseen_alike(
+    (reference, ours): (&dyn Store, &Lease),
+    (subject, theirs): (&dyn Store, &Lease),
+    (run, resource, container): (&RunId, &ResourceName, Option<&ContainerId>),
+    place: &str,
+) {
+    for limit in [1, 3, 1_000] {
+        let unseen = async |store: &dyn Store| {
+            store.unseen_links(&ours.scope, &ACCOUNT, run, resource, container, None, limit).await.must("links")
+        };
+        assert_eq!(unseen(subject).await, unseen(reference).await, "{place}: unseen links");
+    }
+    reference.clear_scratch(ours, run, false).await.must("clear");
+    subject.clear_scratch(theirs, run, false).await.must("clear");
 }
 
 /// What isn't a commit.
