@@ -89,6 +89,18 @@ const BROKE: &[(&str, u64, &str)] = &[
     ("mailchimp", 14016, "who refused and signed up again while a call had no answer was unsubscribed"),
     ("mailchimp", 8920, "who said no there just before the host said so was not told to the host"),
     ("xero", 1873, "a refresh was tried again while the first one might still be carried out, and lost its token to it"),
+    (
+        "google-calendar",
+        15711,
+        "what could not be made again since its id was taken, and then nobody answered, was forgotten",
+    ),
+    ("google-calendar", 17391, "what a run of one type moved stayed there when the settings came back"),
+    ("google-calendar", 18703, "what a settled conflict wrote over was told to nobody when the write had no answer"),
+    ("mailchimp", 11817, "echoes fill a further page: the model counted it as a call too many"),
+    ("mailchimp", 15137, "a record that was made again with an older consent: the model took that for a new word"),
+    ("xero", 13967, "what waits for a document about which a person is asked: the model took that for a loss"),
+    ("xero", 15492, "a balance that came to be what it was before was not told to the host"),
+    ("xero", 17761, "after a change of a forgotten document its new balance was not told to the host"),
 ];
 
 #[test]

@@ -156,7 +156,7 @@ pub(crate) async fn at_rest<P: Place>(place: &P, dispatcher: &Dispatcher) -> Vec
 /// True for what waits for people who know why.
 fn is_held<P: Place>(item: &Item) -> bool {
     let is_left = item.outcome.kind == OutcomeKind::Failed && P::LEFT_TO_PEOPLE.contains(&item.outcome.code.as_ref());
-    is_left || matches!(item.outcome.kind, OutcomeKind::Skipped | OutcomeKind::Blocked)
+    is_left || matches!(item.outcome.kind, OutcomeKind::Skipped | OutcomeKind::Blocked | OutcomeKind::Question)
 }
 
 /// True where an outcome names another item.

@@ -312,7 +312,9 @@ const UNREADABLE: &str = "unreadable";
 
 /// Codes come from outside, and a log is no place for whatever stands there.
 fn is_code(text: &str) -> bool {
-    text.len() <= MAX_CODE_CHARS && text.bytes().all(|byte| (byte.is_ascii_graphic() || byte == b' ') && byte != b'@')
+    // What opens, closes or quotes is of a structure, and no word.
+    let is_of_word = |byte: u8| (byte.is_ascii_graphic() || byte == b' ') && !b"@\"'\\`<>{}[]".contains(&byte);
+    text.len() <= MAX_CODE_CHARS && text.bytes().all(is_of_word)
 }
 
 /// One line, without the source and without the provider's words.
@@ -359,7 +361,7 @@ mod tests {
 
     #[test]
     fn what_comes_as_a_code_or_detail_makes_no_second_line_and_brings_no_address() {
-        for code in ["x\nERROR forged line", "ada@example.com", &"x".repeat(65), "caf\u{e9}", "\u{1b}[31m"] {
+        for code in ["x\nERROR forged line", "ada@example.com", &"x".repeat(65), "caf\u{e9}", "\u{1b}[31m", "a\":\"Ada\""] {
             let error = Error::new(ErrorKind::Refused, "refused").with_provider(code, "words");
             assert_eq!(error.to_string(), "refused [unreadable]");
         }

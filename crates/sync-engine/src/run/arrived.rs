@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use sync_core::{
-    ContainerId, FieldKind, Find, FindBy, Found, KeysOf, Marker, Matching, NaturalKey, Operation, Record, Remote, RemoteId,
-    RemoteState, Verb, Verdict,
+    ContainerId, FieldKind, Find, FindBy, Found, KeysOf, Marker, Matching, NaturalKey, Operation, Reason, Receipt, Record,
+    Remote, RemoteId, RemoteState, Verb, Verdict,
 };
 
 use super::{
@@ -24,6 +24,36 @@ pub(crate) async fn agree(s: &Session<'_>, ask: &ResourceAsk, parts: &[&ReadyPar
     let (mut changes, replaced) = updated(s, ask, parts).await?;
     changes.extend(made(s, ask, parts, replaced).await?);
     s.commit(changes).await
+}
+
+/// Writes over a change there that did not meet what they were decided on: an attempt before may have carried them out without an
+/// answer. What is there as it was to be is done, so that what it wrote over is told.
+pub(crate) async fn after_all(
+    s: &Session<'_>,
+    ask: &ResourceAsk,
+    parts: &[ReadyPart],
+    receipts: &mut [Receipt],
+) -> Result<(), Halt> {
+    let of_part = |(idx, (part, receipt)): (usize, (&ReadyPart, &Receipt))| {
+        let is_unsure = matches!(receipt, Receipt::Moved) && part.operation.reason == Reason::Settled;
+        Some((idx, part.operation.before.as_ref().filter(|_| is_unsure)?.id.clone()))
+    };
+    let unsure: Vec<(usize, RemoteId)> = parts.iter().zip(receipts.iter()).enumerate().filter_map(of_part).collect();
+    for chunk in unsure.chunks(ask.resource.find_max.max(1)) {
+        let ids: Vec<RemoteId> = chunk.iter().map(|(_, id)| id.clone()).collect();
+        let mut found = remote::look_up(s, ask, &ids).await?;
+        refs::localize(s, found.iter_mut().flatten().map(|remote| &mut remote.fields)).await?;
+        for ((idx, _), found) in chunk.iter().zip(found) {
+            if let (Some(part), Some(receipt), Some(found)) = (parts.get(*idx), receipts.get_mut(*idx), found)
+                && found.state == RemoteState::Live
+                && is_as_sent(ask, &part.operation, &found)
+            {
+                let (id, version) = (found.id.clone(), found.version.clone());
+                *receipt = Receipt::Done { id, version, after: Some(Box::new(found)), facts: None };
+            }
+        }
+    }
+    Ok(())
 }
 
 /// What is agreed on of updates, and those whose record was voided: another may have taken its place.

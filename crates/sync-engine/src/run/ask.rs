@@ -34,7 +34,17 @@ pub(crate) struct ResourceAsk {
     pub(crate) stream: String,
 }
 
+/// The stream of local changes to a resource, for runs that sync all of it.
+fn stream_of(resource: &Resource) -> String {
+    format!("local:{}:{}", resource.collection, resource.name)
+}
+
 impl ResourceAsk {
+    /// The streams of local changes whose positions this run's writes can overtake: its own, and that of runs that sync all.
+    pub(crate) fn streams(&self) -> [String; 2] {
+        [self.stream.clone(), stream_of(self.resource)]
+    }
+
     /// True when the provider's side counts too: its feed is read, whatever this run may write.
     pub(crate) fn is_two_way(&self) -> bool {
         self.rules.direction != Direction::Push || self.is_audit
@@ -129,11 +139,10 @@ impl Ask {
             names.dedup();
             let n_types = descriptor.sync_types.iter().filter(|sync_type| sync_type.resource == resource.name).count();
             let is_whole = names.len() == n_types;
-            let stream = if is_whole {
-                format!("local:{}:{}", resource.collection, resource.name)
-            } else {
-                format!("local:{}:{}:{}", resource.collection, resource.name, names.join("+"))
-            };
+            let mut stream = stream_of(resource);
+            if !is_whole {
+                stream = format!("{stream}:{}", names.join("+"));
+            }
             resources.push(ResourceAsk {
                 resource,
                 collection: resource.collection.clone(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sync_core::{FieldName, Record, RemoteState, Version};
+use sync_core::{FieldName, FieldOwner, Record, RemoteState, Value, Version};
 
 use super::ask::ResourceAsk;
 use crate::Base;
@@ -39,9 +39,17 @@ pub(crate) fn next_base(ask: &ResourceAsk, before: Option<&Base>, agreed: Agreed
     if let Some(shown) = agreed.shown {
         remote = merged(Some(&remote), shown);
     }
-    if let (Some(written), Some(before)) = (agreed.written, before) {
-        let mut known = before.face().clone();
+    if let (Some(written), Some(face)) = (agreed.written, face) {
+        let mut known = face.clone();
         written.iter().for_each(|field| keep(&mut known, Some(&remote), field));
+        // What is the provider's alone and followed from the write is not known any more: it may come to be as it was before,
+        // and be news all the same.
+        let is_theirs = |field: &FieldName| ask.resource.field(field.as_str()).owner == FieldOwner::Remote;
+        let follows = |(field, value): &(&FieldName, &Value)| {
+            !written.contains(*field) && is_theirs(field) && known.value(field.as_str()) != Some(*value)
+        };
+        let followed: Vec<FieldName> = remote.iter().filter(follows).map(|(field, _)| field.clone()).collect();
+        followed.iter().for_each(|field| drop(known.remove(field.as_str())));
         remote = known;
     }
     for field in agreed.open {

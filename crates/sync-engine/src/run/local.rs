@@ -62,6 +62,21 @@ pub(crate) async fn plan_resource(s: &Session<'_>, planner: &mut Planner<'_, '_>
     Ok(Some(Change::Cursor { stream: ask.stream.clone(), cursor: Some(stored) }))
 }
 
+/// Cursors of other settings, which this run writes against: were those settings to come back, what it leaves behind would be
+/// taken for theirs. They are dropped before the first write.
+pub(crate) async fn overtaken_cursors(s: &Session<'_>) -> Result<Vec<Change>, Halt> {
+    let mut changes = Vec::new();
+    for ask in &s.ask.resources {
+        for stream in ask.streams() {
+            let stored = s.engine.store.cursor(&s.scope, &stream).await.map_err(|error| s.halt(error))?;
+            if stored.is_some_and(|stored| stored.filter != filter(s, ask)) {
+                changes.push(Change::Cursor { stream, cursor: None });
+            }
+        }
+    }
+    Ok(changes)
+}
+
 /// The cursor of a host that has none.
 const NO_POSITION: Cursor = Cursor::from_static("");
 

@@ -234,7 +234,9 @@ async fn steps(s: &Session<'_>, end: &mut End) -> Result<(), Halt> {
         s.commit(std::mem::take(&mut cursors)).await?;
     }
     if total > 0 {
-        s.commit(gate::approved(s).await?.into_iter().collect()).await?;
+        let mut changes = local::overtaken_cursors(s).await?;
+        changes.extend(gate::approved(s).await?);
+        s.commit(changes).await?;
         apply::apply(s, &mut seq).await?;
     }
     // Cursors move last, over ranges of which every item is applied or recorded.

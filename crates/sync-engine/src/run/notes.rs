@@ -30,8 +30,6 @@ pub(super) struct Notes {
     weighed_again: Mutex<HashSet<u64>>,
     /// Records whose counterpart is proven to be gone and is to be made anew.
     replaced: Mutex<HashSet<u64>>,
-    /// Records of writes that did not meet what they were decided on, and the places of these in the plan. 16 bytes each.
-    overtaken: Mutex<HashMap<u64, u64>>,
     /// Keys that a feed showed which was read from its start. 8 bytes each.
     pub(super) seen_keys: Mutex<HashMap<ResourceName, Arc<HashSet<u64>>>>,
 }
@@ -47,21 +45,6 @@ impl Session<'_> {
     pub(crate) fn is_replaced(&self, resource: &ResourceName, local: &LocalId) -> bool {
         let mut replaced = lock(&self.notes.replaced);
         !replaced.is_empty() && replaced.remove(&fingerprint(&(resource, local)))
-    }
-
-    /// Remembers the place in the plan of a write that did not meet what it was decided on. An attempt before may have carried
-    /// it out all the same; what it wrote over is told then.
-    pub(crate) fn note_overtaken(&self, resource: &ResourceName, local: &LocalId, seq: u64) {
-        lock(&self.notes.overtaken).insert(fingerprint(&(resource, local)), seq);
-    }
-
-    /// The place, once, of a record's write that did not meet what it was decided on.
-    pub(crate) fn overtaken(&self, resource: &ResourceName, local: &LocalId) -> Option<u64> {
-        let mut overtaken = lock(&self.notes.overtaken);
-        if overtaken.is_empty() {
-            return None;
-        }
-        overtaken.remove(&fingerprint(&(resource, local)))
     }
 
     /// Remembers that a record is in the plan, and in which slice.

@@ -87,9 +87,6 @@ async fn recover_call(s: &Session<'_>, row: CallRow, is_here: bool) -> Result<()
             let sent = call::resend(s, resource_idx, row, parts).await?;
             let is_again = |part: &&ReadyPart| sent.again.iter().any(|(local, _)| *local == part.operation.local);
             let again: Vec<&ReadyPart> = known.iter().filter(is_again).collect();
-            let is_overtaken = |part: &&&ReadyPart| s.overtaken(&ask.resource.name, &part.operation.local).is_some();
-            let told = again.iter().filter(is_overtaken).filter_map(|part| call::overwritten(s, &part.operation));
-            s.commit(told.collect()).await?;
             arrived::agree(s, ask, &again).await?;
             return make_due(s, resource_idx, &sent.again, &keys).await;
         }

@@ -225,6 +225,24 @@ impl<'a> Session<'a> {
         }
     }
 
+    /// The change that keeps a record in mind, whatever becomes of this run: it is due at once.
+    pub(crate) fn look_again(&self, resource: &ResourceName, local: &LocalId, why: &'static str) -> Change {
+        let now = self.now();
+        Change::PutItem(Item {
+            resource: resource.clone(),
+            local: local.clone(),
+            outcome: Outcome::new(OutcomeKind::Pending, code::UNSETTLED, why).until(now),
+            key: None,
+            hash: None,
+            run: self.run.clone(),
+            since: now,
+            attempts: 0,
+            due: Some(now),
+            needs_grant: None,
+            question: None,
+        })
+    }
+
     /// Records what became of an item: counts it, and returns the changes that make it history, and standing or not.
     pub(crate) fn settle_item(&self, settled: Settled<'_>) -> Vec<Change> {
         let Settled {
@@ -263,21 +281,7 @@ impl<'a> Session<'a> {
         if keep_standing && (standing.is_some() || outcome.kind.is_settled()) {
             // A partial sync says nothing about what stands of the whole.
         } else if outcome.kind.is_settled() && look_again {
-            let pending = Outcome::new(OutcomeKind::Pending, code::UNSETTLED, "it may have changed while its call was open")
-                .until(now);
-            changes.push(Change::PutItem(Item {
-                resource: resource.clone(),
-                local: local.clone(),
-                outcome: pending,
-                key: None,
-                hash: None,
-                run: self.run.clone(),
-                since: now,
-                attempts: 0,
-                due: Some(now),
-                needs_grant: None,
-                question: None,
-            }));
+            changes.push(self.look_again(resource, local, "it may have changed while its call was open"));
         } else if outcome.kind.is_settled() && is_looked_up && standing.is_none() {
             // Nothing stands that could be dropped.
         } else if outcome.kind.is_settled() {

@@ -179,6 +179,13 @@ fn a_record_goes_where_it_lies_or_where_it_belongs() {
     assert_eq!(container(gone).as_deref(), Some("new"), "made anew where it belongs");
     let lost = row("a=2").link(lies_in).with(|row| row.target.container = None);
     assert_eq!(container(lost).as_deref(), Some("old"), "nobody says where else");
+    let anew = |target: Option<&str>| {
+        let row = row("a=2").link(lies_in).state(LinkState::Gone).gone().on_delete(OnRemoteDelete::Recreate);
+        row.with(|row| row.target.container = target.map(Into::into))
+    };
+    assert_eq!(anew(Some("new")).operation().verb, sync_core::Verb::Create);
+    assert_eq!(container(anew(Some("new"))).as_deref(), Some("new"), "where it lay counts no more");
+    assert_eq!(container(anew(None)).as_deref(), Some("old"), "unless nobody says where else");
     let pulled = both("a=1").agreed(record("a=1")).seen(record("a=2")).link(lies_in);
     let pulled = pulled.with(|row| row.target.container = Some("old".into()));
     assert_eq!(container(pulled).as_deref(), Some("old"));

@@ -114,6 +114,11 @@ fn what_belongs_together_is_one_conflict_and_goes_as_one() {
     assert_eq!(settle(Settle::Accept).told(), "conflict: day hour");
     // Both changed the day alike: only the hour is news.
     assert_eq!(row("day=2 hour=1", "day=2 hour=2").told(), "update changed-there, update here: hour");
+    assert_eq!(row("day=2 hour=3", "day=2 hour=2").told(), "conflict: hour");
+    // What both sides agreed to have otherwise stays so when the rest changes.
+    let apart = |local: &str, seen: &str| row(local, seen).base(|base| base.remote = Some(record("day=1 hour=9")));
+    assert_eq!(apart("day=2 hour=1", "day=1 hour=9").told(), "update changed-here, there: day");
+    assert_eq!(apart("day=1 hour=1", "day=2 hour=9").told(), "update changed-there, update here: day");
 }
 
 #[test]
@@ -187,6 +192,21 @@ fn a_link_whose_create_has_no_answer_says_nothing_of_what_was_agreed_on() {
     assert_eq!(row().told(), "update changed-here, there: a");
     assert_eq!(row().state(LinkState::Open).told(), "conflict: a");
     assert_eq!(row().link(|link| link.remote = None).told(), "conflict: a");
+}
+
+#[test]
+fn what_is_written_here_alone_stays_there_where_it_lies() {
+    let row = |local: &str| {
+        let row = both(local).agreed(record("a=1 b=1")).seen(record("a=2 b=1"));
+        let row = row.link(|link| link.container = Some("old".into()));
+        row.with(|row| (row.target.container, row.direction) = (Some("new".into()), Direction::Both))
+    };
+    let container = |row: Row| row.operation().container.map(|container| container.as_str().to_owned());
+    let pulled = || row("a=1 b=1").with(|row| row.direction = Direction::Pull);
+    assert_eq!(pulled().told(), "update changed-there, update here: a");
+    assert_eq!(container(pulled()).as_deref(), Some("old"));
+    assert!(row("a=1 b=2").told().contains("there: b, update here: a"), "{}", row("a=1 b=2").told());
+    assert_eq!(container(row("a=1 b=2")).as_deref(), Some("new"), "what is written there goes where it belongs");
 }
 
 #[test]

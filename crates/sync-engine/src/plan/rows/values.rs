@@ -139,6 +139,8 @@ fn what_is_known_of_the_other_side_comes_from_the_base_or_from_what_was_read() {
     assert_eq!(known.native, Some(serde_json::json!({"etag": 1})));
     let read = row().seen(record("a=3")).operation().before.unwrap();
     assert_eq!((read.fields, read.native), (record("a=3"), Some(serde_json::json!({"etag": 1}))));
+    let known = crate::plan::known_there(row().link.as_ref().unwrap()).unwrap();
+    assert_eq!((known.id.as_str(), known.fields), ("r", record("a=One")));
 }
 
 #[test]
@@ -194,6 +196,31 @@ fn a_digest_is_over_all_that_is_written() {
     digests.sort();
     digests.dedup();
     assert_eq!(digests.len(), n_all);
+}
+
+#[test]
+fn values_are_the_same_by_what_they_mean() {
+    use crate::plan::same;
+    let is_same = |a: Value, b: Value| same(Some(&a), Some(&b));
+    let time = |zone: Option<&str>, second| Value::Time { at: at(second), zone: zone.map(str::to_owned) };
+    assert!(same(None, None) && same(None, Some(&Value::text(""))) && same(Some(&Value::text(" ")), None));
+    assert!(is_same(Value::text(" a"), Value::text("a ")) && !is_same(Value::text("a"), Value::text("b")));
+    assert!(is_same(time(Some("Europe/Madrid"), 1), time(None, 1)) && !is_same(time(None, 1), time(None, 2)));
+    let list = |of: &[&str]| Value::List(of.iter().map(|text| record(text)).collect());
+    assert!(is_same(list(&["a=1 b=", "a=2"]), list(&["a=1", "a=2 "])), "members that are blank are absent");
+    assert!(!is_same(list(&["a=1"]), list(&["a=2"])) && !is_same(list(&["a=1", "a=2"]), list(&["a=1"])));
+    assert!(!is_same(list(&["a=1", "a=3"]), list(&["a=1", "a=2"])) && !is_same(Value::text("1"), time(None, 1)));
+}
+
+#[test]
+fn a_consent_that_was_raised_there_since_is_the_persons() {
+    use crate::plan::diff::consent_differs;
+    let of = |state, second| Consent::new(state).at(at(second));
+    let (ours, theirs) = (of(ConsentState::Denied, 5), of(ConsentState::Granted, 9));
+    let agreed = |second| (Some(of(ConsentState::Granted, 1)), Some(of(ConsentState::Granted, second)));
+    assert!(consent_differs(Some(&ours), &agreed(9), Some(&theirs)), "nobody raised it: their clock is ahead");
+    assert!(!consent_differs(Some(&ours), &agreed(2), Some(&theirs)), "raised again, after the no");
+    assert!(consent_differs(Some(&of(ConsentState::Denied, 10)), &agreed(2), Some(&theirs)), "and before it");
 }
 
 #[test]

@@ -18,6 +18,7 @@ use self::{
     record::{pending, record},
 };
 use super::{
+    arrived,
     ask::ResourceAsk,
     halt::Halt,
     here, refs,
@@ -186,7 +187,7 @@ async fn transmit(s: &Session<'_>, batch: Batch<'_>, row: CallRow, mut sent: Sen
     let group = slices::bare(s.may_have_slices(), batch.group());
     let push = Push::new(CallSet { group, parts: &refs }, &row.key, &facts);
     let answer = s.input.handler.push(&s.context(), push).await;
-    let receipts = match answer {
+    let mut receipts = match answer {
         Ok(receipts) if receipts.len() == batch.parts.len() => receipts,
         Ok(_) => batch
             .parts
@@ -200,6 +201,7 @@ async fn transmit(s: &Session<'_>, batch: Batch<'_>, row: CallRow, mut sent: Sen
         }
         Err(error) => return refused(s, batch, &row, error, sent).await,
     };
+    arrived::after_all(s, batch.ask, &batch.parts, &mut receipts).await?;
     // An item stands or falls with the last part of its operation, or with one that was not done.
     let settles = |idx: usize| {
         !matches!(receipts.get(idx), Some(Receipt::Done { .. })) || batch.parts.get(idx).is_none_or(ReadyPart::is_last)
@@ -297,6 +299,10 @@ async fn refused(s: &Session<'_>, batch: Batch<'_>, row: &CallRow, error: Error,
     };
     if error.kind().is_systemic() || error.kind() == ErrorKind::Timeout {
         again(&mut changes, PartState::Ready);
+        // What was linked before its counterpart went is known by nothing else once the link of this create is dropped.
+        let made = batch.parts.iter().map(|part| &part.operation).filter(|operation| operation.verb == Verb::Create);
+        changes
+            .extend(made.map(|operation| s.look_again(&operation.resource, &operation.local, "it could not be made yet")));
         s.commit(changes).await?;
         return Err(s.halt(error));
     }
@@ -309,12 +315,13 @@ async fn refused(s: &Session<'_>, batch: Batch<'_>, row: &CallRow, error: Error,
         return Ok(sent);
     }
     let standing = standing(s, &batch).await?;
-    let receipt = match error.kind() {
+    let mut receipts = vec![match error.kind() {
         ErrorKind::Moved => Receipt::Moved,
         ErrorKind::Taken => Receipt::Taken(None),
         _ => Receipt::Refused(error),
-    };
-    if let (Some(part), Some(link)) = (batch.parts.first(), batch.links.first()) {
+    }];
+    arrived::after_all(s, batch.ask, &batch.parts, &mut receipts).await?;
+    if let (Some(part), Some(link), Some(receipt)) = (batch.parts.first(), batch.links.first(), receipts.pop()) {
         let standing = standing.first().and_then(Option::as_ref);
         record(s, &batch, part, link.as_ref(), standing, receipt, row, &mut changes, &mut sent, &mut Vec::new());
     }

@@ -100,14 +100,13 @@ pub(super) fn record(
             }
         }
         Receipt::Moved => {
-            if overwritten(s, operation).is_some() {
-                s.note_overtaken(name, &operation.local, part.seq);
-            }
             changes.extend(hold(part, batch.run));
             sent.again.push((operation.local.clone(), Again::Moved));
         }
         Receipt::Taken(_) => {
             undo_open(changes);
+            // Nothing else remembers it where the run ends before it is planned again.
+            changes.push(s.look_again(name, &operation.local, "what it was to be made as is taken there"));
             changes.extend(hold(part, batch.run));
             sent.again.push((operation.local.clone(), Again::Taken));
         }

@@ -3,13 +3,12 @@
 use std::collections::BTreeSet;
 
 use sync_core::{
-    FieldName, OnRemoteDelete, Outcome, OutcomeKind, Owner, Reason, Record, Remote, Skip, code,
+    FieldName, OnRemoteDelete, Outcome, OutcomeKind, Owner, Record, Remote, Skip, code,
     zoo::{self, Defect},
 };
 
 use super::super::{
     base::{Agreed, next_base},
-    call,
     halt::Halt,
     questions::{self, SettledBy, answer},
     session::Settled,
@@ -101,16 +100,6 @@ impl Planner<'_, '_> {
                 }
                 None => {}
             }
-        }
-        // No conflict any more: the write that did not meet what it was decided on had been carried out before.
-        if let Some(seq) = s.overtaken(&self.ask.resource.name, &candidate.id)
-            && match &decision {
-                Decision::Write(operation) => operation.reason != Reason::Settled,
-                decision => matches!(decision, Decision::Heal { .. } | Decision::Nothing),
-            }
-        {
-            let written = s.engine.store.parts(&s.scope, &s.run, &[(seq, 0)]).await.map_err(|error| s.halt(error))?;
-            self.push(written.iter().filter_map(|part| call::overwritten(s, &part.operation)).collect());
         }
         match decision {
             Decision::Nothing if may_be_left_there(&candidate, self.taken.contains(&candidate.id)) => {
