@@ -170,7 +170,8 @@ struct Inner {
 }
 
 impl Error {
-    /// An error of this kind, with the kind's usual retry, effect (none) and owner.
+    /// An error of this kind, with the kind's usual retry, effect (none) and owner. The message is kept to one line: a provider's
+    /// name in it may hold anything.
     pub fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Self {
         use ErrorKind as K;
         let retry = match kind {
@@ -193,7 +194,7 @@ impl Error {
             retry,
             effect: Effect::None,
             owner,
-            message: message.into(),
+            message: one_line(message.into()),
             remedy: None,
             provider_code: None,
             provider_message: None,
@@ -226,7 +227,7 @@ impl Error {
     /// With a sentence that says what to do.
     #[must_use]
     pub fn with_remedy(mut self, remedy: impl Into<Cow<'static, str>>) -> Self {
-        self.0.remedy = Some(remedy.into());
+        self.0.remedy = Some(one_line(remedy.into()));
         self
     }
 
@@ -243,8 +244,8 @@ impl Error {
     /// With a detail for logs: ids, status, operation, attempt; never content. It is kept to one line, and short.
     #[must_use]
     pub fn with_context(mut self, key: &'static str, value: impl fmt::Display) -> Self {
-        let line = value.to_string().chars().take(MAX_DETAIL_CHARS).map(|c| if c.is_control() { ' ' } else { c }).collect();
-        self.0.context.push((key, line));
+        let line: String = value.to_string().chars().take(MAX_DETAIL_CHARS).collect();
+        self.0.context.push((key, one_line(line.into()).into_owned()));
         self
     }
 
@@ -310,6 +311,10 @@ const MAX_DETAIL_CHARS: usize = 256;
 /// Stands where a provider's code can't be one.
 const UNREADABLE: &str = "unreadable";
 
+fn one_line(text: Cow<'static, str>) -> Cow<'static, str> {
+    if text.contains(char::is_control) { text.replace(char::is_control, " ").into() } else { text }
+}
+
 /// Codes come from outside, and a log is no place for whatever stands there.
 fn is_code(text: &str) -> bool {
     // What opens, closes or quotes is of a structure, and no word.
@@ -368,6 +373,8 @@ mod tests {
         for code in ["ERROR_GENERIC", "Member In Compliance State", "6240", "rateLimitExceeded", ""] {
             assert_eq!(Error::new(ErrorKind::Refused, "refused").with_provider(code, "").provider_code(), Some(code));
         }
+        let field = "a\u{7f}b\nc";
+        assert_eq!(Error::new(ErrorKind::Invalid, format!("bad {field}")).to_string(), "bad a b c");
         let error = Error::new(ErrorKind::Refused, "refused").with_context("field", format!("a\r\nb{}", "x".repeat(999)));
         assert!(error.to_string().starts_with("refused (field: a  bxx") && error.to_string().len() < 300, "{error}");
     }

@@ -36,7 +36,7 @@ static PHONE_BOOK: Descriptor = Descriptor {
     ..Descriptor::PLAIN
 };
 
-/// The application level: no organization yet.
+/// Both levels: a connection has nothing of its own to remember.
 #[derive(Debug)]
 pub struct PhoneBook;
 
@@ -47,7 +47,7 @@ impl Integration for PhoneBook {
 
     fn open(&self, connection: Connection) -> Result<Opened> {
         connection.no_settings()?;
-        Ok(Opened::Sync(Box::new(Handler)))
+        Ok(Opened::Sync(Box::new(Self)))
     }
 }
 
@@ -55,20 +55,14 @@ impl Integration for PhoneBook {
 fn classify(answer: &Response<Bytes>) -> Result<()> {
     by_status(answer).map_err(|error| {
         let words = serde_json::from_slice::<Json>(answer.body()).unwrap_or_default();
-        let word = |name: &str| words[name].as_str().unwrap_or_default().to_owned();
-        error.with_provider(word("code"), word("message"))
+        error.with_provider(words["code"].as_str().unwrap_or_default(), words["message"].as_str().unwrap_or_default())
     })
 }
 
-#[derive(Deserialize)]
-struct Club {
-    id: AccountId,
-    name: String,
-}
-
+/// Whoever has an entry; the club has one, too.
 #[derive(Deserialize)]
 struct Person {
-    id: RemoteId,
+    id: String,
     name: Option<String>,
     phone: Option<String>,
 }
@@ -78,19 +72,15 @@ fn remote(Person { id, name, phone }: Person) -> Remote {
     Remote::live(PEOPLE, id, FIELDS.into_iter().zip([name, phone]).filter_map(text).collect())
 }
 
-/// The connection level.
-#[derive(Debug)]
-struct Handler;
-
 #[async_trait]
-impl SyncHandler for Handler {
+impl SyncHandler for PhoneBook {
     fn rules(&self, _: &ResourceName) -> Rules {
         Rules::new(FIELDS.map(FieldName::from_static).into())
     }
 
     async fn check(&self, cx: &Context<'_>, _: Check) -> Result<Checked> {
-        let club: Club = cx.answer(Call::get("club.get", "api", classify).segments(["club"])).await?;
-        Ok(Checked::account(club.id, club.name))
+        let club: Person = cx.answer(Call::get("club.get", "api", classify).segments(["club"])).await?;
+        Ok(Checked::account(club.id, club.name.unwrap_or_default()))
     }
 
     async fn find(&self, cx: &Context<'_>, request: Find<'_>) -> Result<Vec<Found>> {
@@ -138,7 +128,4 @@ pub fn dispatcher(records: HostRecords) -> Result<Dispatcher> {
     Dispatcher::builder(store, records).without_consent_sink().built_integration(Arc::new(PhoneBook)).build()
 }
 
-#[allow(dead_code)]
-fn main() {
-    println!("{}", PHONE_BOOK.description);
-}
+fn main() {}
