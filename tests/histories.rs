@@ -95,6 +95,7 @@ const BROKE: &[(&str, u64, &str)] = &[
         "what could not be made again since its id was taken, and then nobody answered, was forgotten",
     ),
     ("google-calendar", 17391, "what a run of one type moved stayed there when the settings came back"),
+    ("google-calendar", 18644, "what was to be made again and did not go waited for an answer that nobody was asked for"),
     ("google-calendar", 18703, "what a settled conflict wrote over was told to nobody when the write had no answer"),
     ("mailchimp", 11817, "echoes fill a further page: the model counted it as a call too many"),
     ("mailchimp", 15137, "a record that was made again with an older consent: the model took that for a new word"),

@@ -35,12 +35,25 @@ impl Calendar {
                 (None, Some(theirs)) => self.missing_here(&name, theirs, reported, &settings),
                 (None, None) => self.missing_everywhere(&name, reported),
             };
-            broken.extend(line.map(|line| format!("{line} (stands: {asked:?})")));
+            if let Some(line) = line {
+                // Whoever looks into a failure wants to know what was agreed on.
+                let linked = self.linked(dispatcher, &name, ours.first()).await;
+                broken.push(format!("{line} (stands: {asked:?}; linked: {linked})"));
+            }
         }
         broken
     }
 
     /// As what a record stands, if it does: the code of its item, or that its link was let go.
+    async fn linked(&self, dispatcher: &Dispatcher, name: &str, ours: Option<&Shown>) -> String {
+        let made = with(&self.model, |model| {
+            model.made_here.iter().find(|(known, ..)| known == name).map(|(.., id)| id.to_string())
+        });
+        let Some(id) = made.or_else(|| ours.map(|ours| ours.place.1.clone())) else { return "nothing".to_owned() };
+        let links = dispatcher.store().links_of(&self.world.scope, &id).await.unwrap_or_default();
+        serde_json::to_string(&links).unwrap_or_default()
+    }
+
     async fn asked(
         &self,
         dispatcher: &Dispatcher,

@@ -70,12 +70,16 @@ impl Planner<'_, '_> {
         let items = store.items_by_local(&s.scope, name, &ids).await.map_err(|error| s.halt(error))?;
         for (candidate, item) in candidates.iter_mut().zip(items) {
             candidate.item = item;
-            // Taken away before, and a call without an answer may have brought it back: it is taken away again.
+            // Taken away before, and a call without an answer may have brought it back: it is taken away again. Gone there, and
+            // what was to make it anew did not go: it is decided on again, and waits for no answer.
             let is_unsure = candidate.item.as_ref().is_some_and(|item| item.outcome.code == code::UNSETTLED);
             if let Some(link) = &mut candidate.link
-                && link.state == LinkState::Removed
-                && candidate.side == LocalSide::Deleted
                 && is_unsure
+                && match link.state {
+                    LinkState::Removed => candidate.side == LocalSide::Deleted,
+                    LinkState::Gone => matches!(candidate.side, LocalSide::Live(_)),
+                    _ => false,
+                }
             {
                 link.state = LinkState::Live;
             }
