@@ -6,8 +6,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Response, header::IF_NONE_MATCH};
-use serde::Deserialize;
-use serde_json::Value as Json;
 use sync_dispatch::{Dispatcher, MemoryStore, core::*};
 
 const PEOPLE: ResourceName = ResourceName::from_static("people");
@@ -54,13 +52,13 @@ impl Integration for PhoneBook {
 /// Statuses mean the usual; a code and words are the book's own.
 fn classify(answer: &Response<Bytes>) -> Result<()> {
     by_status(answer).map_err(|error| {
-        let words = serde_json::from_slice::<Json>(answer.body()).unwrap_or_default();
+        let words = serde_json::from_slice::<serde_json::Value>(answer.body()).unwrap_or_default();
         error.with_provider(words["code"].as_str().unwrap_or_default(), words["message"].as_str().unwrap_or_default())
     })
 }
 
 /// Whoever has an entry; the club has one, too.
-#[derive(Deserialize)]
+#[derive(serde::Deserialize)]
 struct Person {
     id: String,
     name: Option<String>,
