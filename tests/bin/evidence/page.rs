@@ -16,6 +16,8 @@ const LIMITS: &[&str] = &[
      versions) are not of that kind as far as records are made, but a frozen Mailchimp update may arrive late.",
     "Clocks of two processes may differ by a few seconds; beyond the settling time of a provider (a minute) they may take a \
      call for settled that is not.",
+    "Whoever refuses after a create whose answer was lost, and signs up there again before it is looked up, is taken out again: \
+     the date of what may be our own call's counts for nothing. It errs towards fewer mails (Mailchimp, seed 15918).",
     "Histories have at most ten records: what depends on size is measured by `cargo xtask bench`.",
     "Records that stand as a question are not judged before somebody answers; each history ends with all questions answered.",
     "Memory (law 6) is measured by `cargo xtask bench`, not here.",
