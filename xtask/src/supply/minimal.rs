@@ -3,7 +3,10 @@
 //! Done in a copy of the sources, whose requirements are `=` their own lower bound, so that neither `Cargo.lock` nor an
 //! unstable flag is needed; what others require stays as it is locked, and no release of today changes the outcome.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     Result,
@@ -26,8 +29,36 @@ pub(super) fn run() -> Result<()> {
         let text = if path == "Cargo.toml" { exact.as_str() } else { text };
         write(&copy.join(path), text)?;
     }
-    run::check(cargo(CHECKED).current_dir(&copy))
+    if let Some(why) = unfetched(&copy)? {
+        println!("    skipped: the old versions can't be fetched here: {why}");
+        return Ok(());
+    }
+    // What is locked at its lower bound already is not compiled twice.
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from);
+    run::check(cargo(CHECKED).current_dir(&copy).env("CARGO_TARGET_DIR", target))
         .map_err(|error| format!("{error}\na requirement in the root's Cargo.toml is older than what we need: raise it"))
+}
+
+/// Why old versions can't be fetched, where that is the network's fault: who works offline is not held up.
+fn unfetched(copy: &Path) -> Result<Option<String>> {
+    let out = cargo(&["fetch", "--quiet"]).current_dir(copy).output();
+    let out = out.map_err(|error| format!("`cargo fetch` did not start: {error}"))?;
+    if out.status.success() {
+        return Ok(None);
+    }
+    let text = String::from_utf8_lossy(&out.stderr);
+    match is_of_network(&text) {
+        true => Ok(text.lines().last().map(str::to_owned)),
+        false => Err(format!("no versions satisfy the lower bounds together: raise those that are named:\n{text}")),
+    }
+}
+
+/// True for what cargo says where it reaches no registry, or the registry doesn't have a file.
+fn is_of_network(text: &str) -> bool {
+    ["failed to download", "failed to query replaced source", "spurious network error", "resolve host", "failed to get `"]
+        .iter()
+        .any(|words| text.contains(words))
+        && !text.contains("failed to select a version")
 }
 
 /// What a build reads: manifests, sources and what they include.
@@ -97,6 +128,14 @@ mod tests {
         assert!(text.contains("a = \"=1.0.0\"\n") && text.contains("version = \"=0.2.3\", features"), "{text}");
         let kept = ["version = \"0.1.0\"\n", "# b = \"1\"\n", "path = \"crates/c\"", "d = \"=0.52.1\"", "debug = \"1\"\n"];
         assert!(kept.iter().all(|kept| text.contains(kept)), "{text}");
+    }
+
+    #[test]
+    fn who_is_offline_is_not_told_that_a_requirement_is_wrong() {
+        let offline = "error: failed to download from `https://x/`\nCaused by:\n  [6] Couldn't resolve host name";
+        assert!(is_of_network(offline));
+        let wrong = "error: failed to select a version for the requirement `a = \"=0.0.1\"`";
+        assert!(!is_of_network(wrong) && !is_of_network("error: invalid manifest"));
     }
 
     #[test]
