@@ -21,7 +21,8 @@ impl Calendar {
                     broken.push(format!("law 1: {name} is {} times {side}: {places:?}", all.len()));
                 }
             }
-            let asked = self.asked(dispatcher, &name, ours.first(), theirs.first()).await;
+            let ids = self.ids(&name, ours.first(), theirs.first());
+            let asked = self.asked(dispatcher, &ids).await;
             let reported = asked.as_deref().is_some_and(|said| said != "detached");
             if reported {
                 with(&self.model, |model| model.n_excused += 1);
@@ -37,7 +38,7 @@ impl Calendar {
             };
             if let Some(line) = line {
                 // Whoever looks into a failure wants to know what was agreed on.
-                let linked = self.linked(dispatcher, &name, ours.first()).await;
+                let linked = serde_json::to_string(&self.links(dispatcher, &ids).await).unwrap_or_default();
                 broken.push(format!("{line} (stands: {asked:?}; linked: {linked})"));
             }
         }
@@ -45,41 +46,34 @@ impl Calendar {
     }
 
     /// As what a record stands, if it does: the code of its item, or that its link was let go.
-    async fn linked(&self, dispatcher: &Dispatcher, name: &str, ours: Option<&Shown>) -> String {
-        let made = with(&self.model, |model| {
-            model.made_here.iter().find(|(known, ..)| known == name).map(|(.., id)| id.to_string())
-        });
-        let Some(id) = made.or_else(|| ours.map(|ours| ours.place.1.clone())) else { return "nothing".to_owned() };
-        let links = dispatcher.store().links_of(&self.world.scope, &id).await.unwrap_or_default();
-        serde_json::to_string(&links).unwrap_or_default()
-    }
-
-    async fn asked(
-        &self,
-        dispatcher: &Dispatcher,
-        name: &str,
-        ours: Option<&Shown>,
-        theirs: Option<&Shown>,
-    ) -> Option<String> {
+    /// Under which ids something may stand about a record, or be linked.
+    fn ids(&self, name: &str, ours: Option<&Shown>, theirs: Option<&Shown>) -> Vec<LocalId> {
         let made = with(&self.model, |model| {
             model.made_here.iter().find(|(known, ..)| known == name).map(|(.., id)| id.to_string())
         });
         let remote = theirs.map(|theirs| format!("remote:{}", theirs.place.1));
         let ids = [ours.map(|ours| ours.place.1.clone()), made, remote];
-        let ids: Vec<LocalId> = ids.into_iter().flatten().map(LocalId::new).collect();
+        ids.into_iter().flatten().map(LocalId::new).collect()
+    }
+
+    async fn links(&self, dispatcher: &Dispatcher, ids: &[LocalId]) -> Vec<Link> {
+        let mut links = Vec::new();
+        for id in ids {
+            links.extend(dispatcher.store().links_of(&self.world.scope, id.as_str()).await.unwrap_or_default());
+        }
+        links
+    }
+
+    async fn asked(&self, dispatcher: &Dispatcher, ids: &[LocalId]) -> Option<String> {
         let (store, scope) = (dispatcher.store(), &self.world.scope);
         for table in TABLES {
             let resource = ResourceName::new(table.as_str());
-            let items = store.items_by_local(scope, &resource, &ids).await.unwrap_or_default();
+            let items = store.items_by_local(scope, &resource, ids).await.unwrap_or_default();
             if let Some(item) = items.into_iter().flatten().next() {
                 return Some(item.outcome.code.to_string());
             }
         }
-        let mut is_detached = false;
-        for id in &ids {
-            let links = store.links_of(scope, id.as_str()).await.unwrap_or_default();
-            is_detached |= links.iter().any(|link| link.state == LinkState::Detached);
-        }
+        let is_detached = self.links(dispatcher, ids).await.iter().any(|link| link.state == LinkState::Detached);
         is_detached.then(|| "detached".to_owned())
     }
 

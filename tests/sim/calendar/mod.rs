@@ -13,7 +13,7 @@ use jiff::{Timestamp, ToSpan as _, civil::DateTime, tz::TimeZone};
 use serde_json::{Value as Json, json};
 use sync_core::{Collection, LocalId, Record, ResourceName, Value};
 use sync_dispatch::{Dispatcher, DispatcherBuilder, LabelledQuestion, http::OAuthClient};
-use sync_engine::LinkState;
+use sync_engine::{Link, LinkState};
 use sync_sandbox::{CalendarSeed, ConsentSeed, Google, GoogleClientSeed, GoogleSeed};
 use sync_testkit::SeededRandom;
 

@@ -41,8 +41,10 @@ fn stream_of(resource: &Resource) -> String {
 
 impl ResourceAsk {
     /// The streams of local changes whose positions this run's writes can overtake: its own, and that of runs that sync all.
-    pub(crate) fn streams(&self) -> [String; 2] {
-        [self.stream.clone(), stream_of(self.resource)]
+    pub(crate) fn streams(&self) -> Vec<String> {
+        let mut streams = vec![self.stream.clone(), stream_of(self.resource)];
+        streams.dedup();
+        streams
     }
 
     /// True when the provider's side counts too: its feed is read, whatever this run may write.

@@ -87,6 +87,8 @@ async fn recover_call(s: &Session<'_>, row: CallRow, is_here: bool) -> Result<()
             let sent = call::resend(s, resource_idx, row, parts).await?;
             let is_again = |part: &&ReadyPart| sent.again.iter().any(|(local, _)| *local == part.operation.local);
             let again: Vec<&ReadyPart> = known.iter().filter(is_again).collect();
+            // The first of the two may have been carried out, whatever became of it since.
+            s.commit(again.iter().filter_map(|part| call::overwritten(s, &part.operation)).collect()).await?;
             arrived::agree(s, ask, &again).await?;
             return make_due(s, resource_idx, &sent.again, &keys).await;
         }

@@ -13,11 +13,10 @@ use std::{
 use async_trait::async_trait;
 use rust_decimal::Decimal;
 use sync_core::{
-    Amendment, Check, Checked, Choice, Choices, Collection, ContainerId, Context, Descriptor, Direction, Effect, Error,
-    ErrorKind, Facts, Feed, FieldKind, FieldOwner, FieldSelection, FieldSpec, Find, FindBy, Found, KeysOf, Kind, Marker,
-    Matching, NaturalKey, Next, Operation, Page, Part, PartRef, PlanDigest, Prepare, Prepared, Pull, Push, Receipt, Record,
-    Ref, Remote, RemoteState, Resource, ResourceName, Result, Role, Rules, Safety, SyncHandler, SyncType, Tally, TallyKey,
-    Target, UpdateNeeds, Value, Verb, Watch, Watching,
+    Amendment, Check, Checked, Collection, Context, Descriptor, Direction, Effect, Error, ErrorKind, Facts, Feed, FieldKind,
+    FieldOwner, FieldSelection, FieldSpec, Find, FindBy, Found, KeysOf, Kind, Marker, Matching, NaturalKey, Next, Operation,
+    Page, Part, PartRef, Prepare, Prepared, Pull, Push, Receipt, Record, Ref, Remote, RemoteState, Resource, ResourceName,
+    Result, Role, Rules, Safety, SyncHandler, SyncType, Tally, TallyKey, UpdateNeeds, Value, Verb,
 };
 
 pub(crate) const CONTACTS: ResourceName = ResourceName::from_static("contacts");
@@ -304,22 +303,10 @@ impl SyncHandler for Books {
         self.rules.lock().unwrap()[resource].clone()
     }
 
-    fn target(&self, _: &ResourceName, _: &Record) -> Target {
-        Target { role: Role::MAIN, container: None }
-    }
-
-    fn containers(&self, _: &Feed) -> Vec<Option<ContainerId>> {
-        vec![None]
-    }
-
     async fn check(&self, _: &Context<'_>, _: Check) -> Result<Checked> {
         let mut checked = Checked::default();
         checked.accounts.push(("books".into(), "Books".into()));
         Ok(checked)
-    }
-
-    async fn choices(&self, _: &Context<'_>, _: Choices<'_>) -> Result<Vec<Choice>> {
-        Ok(Vec::new())
     }
 
     async fn pull(&self, _: &Context<'_>, request: Pull<'_>) -> Result<Page> {
@@ -405,10 +392,6 @@ impl SyncHandler for Books {
         Ok(receipts)
     }
 
-    async fn watch(&self, _: &Context<'_>, _: Watch<'_>) -> Result<Watching> {
-        Err(Error::new(ErrorKind::Unsupported, "no channels"))
-    }
-
     fn tally(&self, _: &Facts, op: &Operation) -> Vec<Tally> {
         let field = if op.resource == PAYMENTS { "amount" } else { "total" };
         let Some(amount) = op.fields.value(field).and_then(Value::as_decimal) else { return Vec::new() };
@@ -421,9 +404,5 @@ impl SyncHandler for Books {
             currency: "EUR".into(),
         };
         vec![Tally { key, amount }]
-    }
-
-    fn summary(&self, _: &Facts, _: &PlanDigest<'_>) -> Vec<String> {
-        Vec::new()
     }
 }

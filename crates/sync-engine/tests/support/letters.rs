@@ -11,11 +11,10 @@ use std::{
 
 use async_trait::async_trait;
 use sync_core::{
-    Channel, Check, Checked, Choice, Choices, Collection, ConsentState, ContainerId, Context, Descriptor, Effect, Error,
-    ErrorKind, Facts, Feed, FieldKind, FieldOwner, FieldSelection, FieldSpec, Find, FindBy, Found, KeysOf, Kind, Matching,
-    NaturalKey, Next, Operation, Page, Part, PlanDigest, Prepare, Prepared, Pull, Push, Receipt, Record, Remote, Resource,
-    ResourceName, Result, Role, Rules, Safety, SharedKey, Skip, SyncHandler, SyncType, Tally, Target, UpdateNeeds, Value,
-    Verb, Watch, Watching,
+    Channel, Check, Checked, Collection, ConsentState, ContainerId, Context, Descriptor, Effect, Error, ErrorKind, Facts,
+    Feed, FieldKind, FieldOwner, FieldSelection, FieldSpec, Find, FindBy, Found, Kind, Matching, NaturalKey, Next, Page,
+    Part, PlanDigest, Prepare, Prepared, Pull, Push, Receipt, Record, Remote, Resource, ResourceName, Result, Role, Rules,
+    Safety, SharedKey, Skip, SyncHandler, SyncType, Target, UpdateNeeds, Value, Verb,
 };
 
 use super::{CONTACTS, MAIL, Shop, consent, under_way::UnderWay};
@@ -181,10 +180,6 @@ impl SyncHandler for Letters {
         Ok(checked)
     }
 
-    async fn choices(&self, _: &Context<'_>, _: Choices<'_>) -> Result<Vec<Choice>> {
-        Ok(Vec::new())
-    }
-
     async fn pull(&self, _: &Context<'_>, request: Pull<'_>) -> Result<Page> {
         self.note("pull");
         let from = match request.from {
@@ -326,18 +321,6 @@ impl SyncHandler for Letters {
             return Err(Error::new(ErrorKind::Timeout, "no answer").with_effect(Effect::Unknown));
         }
         Ok(receipts)
-    }
-
-    async fn watch(&self, _: &Context<'_>, _: Watch<'_>) -> Result<Watching> {
-        Err(Error::new(ErrorKind::Unsupported, "no channels"))
-    }
-
-    fn keys(&self, _: KeysOf<'_>) -> Vec<NaturalKey> {
-        Vec::new()
-    }
-
-    fn tally(&self, _: &Facts, _: &Operation) -> Vec<Tally> {
-        Vec::new()
     }
 
     fn summary(&self, _: &Facts, plan: &PlanDigest<'_>) -> Vec<String> {

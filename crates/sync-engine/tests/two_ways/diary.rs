@@ -13,11 +13,11 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use sync_core::{
-    Call, Check, Checked, Choice, Choices, Collection, ContainerId, Context, Descriptor, Direction, Effect, Error,
-    ErrorKind, Exchange, Facts, Feed, FieldKind, FieldOwner, FieldSelection, FieldSpec, Find, FindBy, Found, HostRecords,
-    KeysOf, Kind, Matching, NaturalKey, Next, Operation, Page, Part, PlanDigest, PlanHash, Prepare, Prepared, Pull, Push,
-    Receipt, Record, Remote, RemoteId, RemoteState, Resource, ResourceName, Result, Role, Rules, Safety, SyncHandler,
-    SyncRequest, SyncResult, SyncType, Tally, Target, UpdateNeeds, Value, Verb, Version, Watch, Watching, Within,
+    Call, Check, Checked, Collection, ContainerId, Context, Descriptor, Direction, Effect, Error, ErrorKind, Exchange, Feed,
+    FieldKind, FieldOwner, FieldSelection, FieldSpec, Find, FindBy, Found, HostRecords, Kind, Matching, NaturalKey, Next,
+    Page, Part, PlanHash, Prepare, Prepared, Pull, Push, Receipt, Record, Remote, RemoteId, RemoteState, Resource,
+    ResourceName, Result, Role, Rules, Safety, SyncHandler, SyncRequest, SyncResult, SyncType, Target, UpdateNeeds, Value,
+    Verb, Version, Within,
 };
 use sync_engine::{
     ConnectionRow, ConnectionStatus, Engine, EngineConfig, MemoryStore, Question, RunInput, RunOptions, Store,
@@ -274,10 +274,6 @@ impl SyncHandler for Diary {
         Ok(checked)
     }
 
-    async fn choices(&self, _: &Context<'_>, _: Choices<'_>) -> Result<Vec<Choice>> {
-        Ok(Vec::new())
-    }
-
     async fn pull(&self, _: &Context<'_>, request: Pull<'_>) -> Result<Page> {
         self.note("pull");
         let from = match request.from {
@@ -340,22 +336,6 @@ impl SyncHandler for Diary {
             return Err(Error::new(ErrorKind::Timeout, "no answer").with_effect(Effect::Unknown));
         }
         Ok(receipts)
-    }
-
-    async fn watch(&self, _: &Context<'_>, _: Watch<'_>) -> Result<Watching> {
-        Err(Error::new(ErrorKind::Unsupported, "no channels"))
-    }
-
-    fn keys(&self, _: KeysOf<'_>) -> Vec<NaturalKey> {
-        Vec::new()
-    }
-
-    fn tally(&self, _: &Facts, _: &Operation) -> Vec<Tally> {
-        Vec::new()
-    }
-
-    fn summary(&self, _: &Facts, _: &PlanDigest<'_>) -> Vec<String> {
-        Vec::new()
     }
 }
 

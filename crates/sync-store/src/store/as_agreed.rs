@@ -147,13 +147,17 @@ impl Bits {
         Ok(self.rows.get(&row).and_then(|bits| bits.get(byte)).is_some_and(|bits| bits & bit != 0))
     }
 
-    pub(super) fn set(&mut self, link: i64, is_as_agreed: bool) -> Result<()> {
+    pub(super) fn set(&mut self, link: i64) -> Result<()> {
         let (row, byte, bit) = place(link)?;
         let bits = self.rows.entry(row).or_insert_with(|| vec![0; (N_BITS / 8) as usize]);
-        let bits = bits.get_mut(byte).ok_or_else(|| corrupt("as_agreed"))?;
-        match is_as_agreed {
-            true => *bits |= bit,
-            false => *bits &= !bit,
+        *bits.get_mut(byte).ok_or_else(|| corrupt("as_agreed"))? |= bit;
+        Ok(())
+    }
+
+    pub(super) fn clear(&mut self, link: i64) -> Result<()> {
+        let (row, byte, bit) = place(link)?;
+        if let Some(bits) = self.rows.get_mut(&row).and_then(|bits| bits.get_mut(byte)) {
+            *bits &= !bit;
         }
         Ok(())
     }

@@ -95,12 +95,12 @@ impl SqlStore {
         ids.dedup();
         let links = as_agreed::links_at(&mut tx, &lease.scope, (resource, container), &ids).await?;
         let mut bits = Bits::of(&mut tx, number, &links).await?;
-        let is_as_agreed = mark == Mark::AsAgreed;
-        for link in links {
-            bits.set(link, is_as_agreed)?;
+        match mark {
+            Mark::AsAgreed => links.into_iter().try_for_each(|link| bits.set(link))?,
+            Mark::Gone => links.into_iter().try_for_each(|link| bits.clear(link))?,
         }
         bits.write(&mut tx).await?;
-        if is_as_agreed {
+        if mark == Mark::AsAgreed {
             let query = query(FORGET).bind(number).bind(resource.as_str()).bind(of_container(container));
             query.bind(list(&ids)).execute(&mut tx).await.map_err(database)?;
         } else {

@@ -300,9 +300,12 @@ async fn refused(s: &Session<'_>, batch: Batch<'_>, row: &CallRow, error: Error,
     if error.kind().is_systemic() || error.kind() == ErrorKind::Timeout {
         again(&mut changes, PartState::Ready);
         // What was linked before its counterpart went is known by nothing else once the link of this create is dropped.
-        let made = batch.parts.iter().map(|part| &part.operation).filter(|operation| operation.verb == Verb::Create);
-        changes
-            .extend(made.map(|operation| s.look_again(&operation.resource, &operation.local, "it could not be made yet")));
+        for (part, standing) in batch.parts.iter().zip(standing(s, &batch).await?) {
+            let operation = &part.operation;
+            if operation.verb == Verb::Create && standing.is_none() {
+                changes.push(s.look_again(&operation.resource, &operation.local, "it could not be made yet"));
+            }
+        }
         s.commit(changes).await?;
         return Err(s.halt(error));
     }
@@ -315,13 +318,14 @@ async fn refused(s: &Session<'_>, batch: Batch<'_>, row: &CallRow, error: Error,
         return Ok(sent);
     }
     let standing = standing(s, &batch).await?;
-    let mut receipts = vec![match error.kind() {
+    let mut receipts = [match error.kind() {
         ErrorKind::Moved => Receipt::Moved,
         ErrorKind::Taken => Receipt::Taken(None),
         _ => Receipt::Refused(error),
     }];
     arrived::after_all(s, batch.ask, &batch.parts, &mut receipts).await?;
-    if let (Some(part), Some(link), Some(receipt)) = (batch.parts.first(), batch.links.first(), receipts.pop()) {
+    let [receipt] = receipts;
+    if let (Some(part), Some(link)) = (batch.parts.first(), batch.links.first()) {
         let standing = standing.first().and_then(Option::as_ref);
         record(s, &batch, part, link.as_ref(), standing, receipt, row, &mut changes, &mut sent, &mut Vec::new());
     }

@@ -105,8 +105,10 @@ pub(super) fn record(
         }
         Receipt::Taken(_) => {
             undo_open(changes);
-            // Nothing else remembers it where the run ends before it is planned again.
-            changes.push(s.look_again(name, &operation.local, "what it was to be made as is taken there"));
+            // Nothing else may remember it where the run ends before it is planned again.
+            if standing.is_none() {
+                changes.push(s.look_again(name, &operation.local, "what it was to be made as is taken there"));
+            }
             changes.extend(hold(part, batch.run));
             sent.again.push((operation.local.clone(), Again::Taken));
         }
